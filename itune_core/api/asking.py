@@ -1,0 +1,125 @@
+"""How a component asks a model without doing I/O.
+
+A component method that needs a model is a plain generator: it yields one of the requests below and receives its
+answer. The engine advances the generators of all records in waves, answers each wave from the journal and then from
+the backend, in one batch or concurrently. So retries, caching, cost and resumption are written once, and the
+component can be tested by sending it answers by hand::
+
+    def generate(self, record, rng):
+        answer = yield Ask(self.config.model, record["prompt"])
+        yield Created(conversation([*record["prompt"], message("assistant", answer.text)]), parents=[record["id"]])
+
+A request that cannot be answered raises :class:`~itune_core.api.errors.RowError` *inside* the generator at the
+``yield``: a component that has something better to do catches it, otherwise the record ends as failed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Message = Mapping[str, Any]
+"""One turn, a mapping with the fields of :data:`itune_core.api.records.MESSAGE`."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Ask a model to continue a conversation.
+
+    Args:
+        model: name of a model or of a training step in the recipe (the value of a ``ModelRef`` field).
+        messages: the conversation so far; ends with a user, tool or system turn.
+        n: how many answers to draw. Each draw has its own seed and its own journal entry.
+        max_tokens: most new tokens a draw may have.
+        temperature: 0 is greedy.
+        top_p: nucleus mass, in (0, 1].
+        stop: strings that end an answer; not part of its text.
+    """
+
+    model: str
+    messages: Sequence[Message]
+    n: int = 1
+    max_tokens: int = 256
+    temperature: float = 0.0
+    top_p: float = 1.0
+    stop: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class LogProbs:
+    """Ask a causal model for the log-probability of each token of `completion` given `prompt`.
+
+    Args:
+        model: name of a model or of a training step.
+        prompt: messages; may be empty, which scores the completion unconditionally.
+        completion: messages whose tokens are scored, the end-of-turn token included.
+        max_length: most tokens of prompt and completion together; a longer record is a
+            :class:`~itune_core.api.errors.RowError`, nothing is cut.
+    """
+
+    model: str
+    prompt: Sequence[Message]
+    completion: Sequence[Message]
+    max_length: int = 2048
+
+
+@dataclass(frozen=True)
+class Embed:
+    """Ask an embedding model for one unit-length vector per text."""
+
+    model: str
+    texts: Sequence[str]
+
+
+Request = Ask | LogProbs | Embed
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One drawn answer. `finish` is ``"stop"`` (ended by itself or by a stop string) or ``"length"``."""
+
+    text: str
+    finish: str
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an :class:`Ask` receives: `n` completions. ``answer.text`` is the first one's text."""
+
+    completions: Sequence[Completion]
+
+    @property
+    def text(self) -> str:
+        return self.completions[0].text
+
+    @property
+    def texts(self) -> list[str]:
+        return [completion.text for completion in self.completions]
+
+
+@dataclass(frozen=True)
+class TokenLogProbs:
+    """What a :class:`LogProbs` receives: natural-log probabilities, one per token of the completion."""
+
+    values: Sequence[float]
+
+    @property
+    def sum(self) -> float:
+        return math.fsum(self.values)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """What an :class:`Embed` receives: ``len(texts)`` vectors of equal dimension, each of length 1."""
+
+    values: Sequence[Sequence[float]]
+
+
+Reply = Answer | TokenLogProbs | Vectors

@@ -1,0 +1,347 @@
+"""Base classes: one per stage, and the two kinds of resource.
+
+A component is a plain class with a nested ``Config``. The base class implements the stage's hook on one easy method, so
+that an author writes only what is particular::
+
+    class Shout(Filter):
+        \"\"\"Drop answers in capitals. Source: our style guide.\"\"\"
+
+        def decide(self, record):
+            return Drop("capitals") if record["messages"][-1]["content"].isupper() else Keep()
+
+An author who needs the whole data set at once (duplicates, say) overrides the hook method itself. The easy method may
+be a generator that asks a model (see :mod:`itune_core.api.asking`).
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator as PyGenerator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from itune_core.api.asking import Answer, Ask, Embed, LogProbs, TokenLogProbs, Vectors
+from itune_core.api.context import Context, Facts
+from itune_core.api.errors import RowError
+from itune_core.api.fields import ComponentConfig, InputFile, ModelRef
+from itune_core.api.hookspecs import hookimpl
+from itune_core.api.models import ModelSource
+from itune_core.api.outcomes import Created, Drawn, Drop, Evaluation, Failed, Keep, TrainedModel
+from itune_core.api.reading import BadRow, Row, read_rows
+from itune_core.api.records import Kind, Record, records
+
+if TYPE_CHECKING:
+    import datasets
+
+ALL_KINDS = tuple(Kind)
+
+
+@dataclass(frozen=True)
+class Input:
+    """What an input takes.
+
+    Attributes:
+        kinds: kinds of record it takes; the core casts where it can (see ``docs/records.md``).
+        many: takes several data sets (or all variants of one step), in order.
+        required: whether a recipe must give it.
+    """
+
+    kinds: Sequence[Kind] = ALL_KINDS
+    many: bool = False
+    required: bool = True
+
+
+Inputs = Mapping[str, Any]
+"""What a hook is handed: input name to `datasets.Dataset`, or to a list of them where the input is ``many``."""
+
+
+class Component:
+    """What all components share.
+
+    Attributes:
+        stage: the stage it belongs to, set by the base class of the stage.
+        inputs: its inputs by name; a bare ``from`` in a recipe is the first.
+        outputs: names of its outputs; the first is the one a bare step name means.
+        produces: kind of record it gives back; None: the kind of its first input.
+        Config: its settings.
+    """
+
+    stage: ClassVar[str]
+    inputs: ClassVar[Mapping[str, Input]] = {"records": Input()}
+    outputs: ClassVar[Sequence[str]] = ("records",)
+    produces: ClassVar[Kind | None] = None
+
+    class Config(ComponentConfig):
+        """No settings."""
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    def reads(self) -> Sequence[str]:
+        """The score columns it reads (``score.<step>[.<part>]``); only these enter its artifact key."""
+        return ()
+
+    def settle(self, facts: Facts) -> Any:
+        """The config with every ``auto`` replaced by what suits this machine; called before the key is computed."""
+        return self.config
+
+
+def _each(method: Callable[[Record], Any], rows: datasets.Dataset, context: Context) -> Iterator[tuple[str, Any]]:
+    """``(id, result or Failed)`` of an easy method for every record, whether it is plain or asks a model."""
+    if inspect.isgeneratorfunction(method):
+        for finished in context.converse((record["id"], method(record)) for record in records(rows)):
+            yield finished.key, finished.result
+    else:
+        yield from zip(rows["id"], context.map(method, records(rows)), strict=True)
+
+
+class Formatter(Component):
+    """Turns raw rows into records. Easy method: :meth:`format`."""
+
+    stage = "formatters"
+    inputs = {}
+
+    class Config(ComponentConfig):
+        """Settings that every formatter of files has."""
+
+        path: InputFile | list[InputFile] = Field(description="File, folder or glob of rows, or a list of them.")
+        source: str | None = Field(
+            None, description="Name written into each record's `source`; the component's name if unset."
+        )
+        limit: int | None = Field(None, ge=1, description="Read only the first so many rows.")
+
+    def format(self, row: Row) -> Record | Drop | Iterable[Record]:
+        """The record of a raw row; several; or why it is left out.
+
+        Raises:
+            RowError: the row is bad; it goes to the ledger with its file and line.
+        """
+        raise TypeError(f"{type(self).__name__} must define format()")
+
+    def read(self) -> Iterator[Row | BadRow]:
+        """The raw rows, in order. Override to read what is not a file."""
+        paths = self.config.path
+        return read_rows([paths] if isinstance(paths, str) else list(paths))
+
+    @hookimpl
+    def itune_format(self, context: Context) -> Iterator[tuple[str, Record | Drop | Failed]]:
+        rows = self.read()
+        if self.config.limit is not None:
+            rows = (row for row, _ in zip(rows, range(self.config.limit), strict=False))
+        for where, outcomes in context.map(self._format_row, rows):  # type: ignore[misc]
+            for outcome in outcomes:
+                yield where, outcome
+
+    def _format_row(self, row: Row | BadRow) -> tuple[str, list[Record | Drop | Failed]]:
+        if isinstance(row, BadRow):
+            return row.where, [Failed.of(row.error)]
+        try:
+            made = self.format(row)
+            outcomes: list[Record | Drop | Failed] = [made] if isinstance(made, (Record, Drop)) else list(made)
+        except RowError as error:
+            return row.where, [Failed.of(error)]
+        if self.config.source is not None:
+            outcomes = [
+                item.replace(source=self.config.source) if isinstance(item, Record) and item["source"] is None else item
+                for item in outcomes
+            ]
+        return row.where, outcomes
+
+
+class Generator(Component):
+    """Makes records from records. Easy method: :meth:`generate`."""
+
+    stage = "generators"
+    inputs = {"records": Input((Kind.PROMPT,))}
+
+    def generate(self, record: Record, rng: random.Random) -> Iterator[Any]:
+        """Yield requests (see :mod:`itune_core.api.asking`) and any number of ``Created``.
+
+        Return ``Drop(reason)`` to say why nothing was made of this record.
+        """
+        raise TypeError(f"{type(self).__name__} must define generate()")
+
+    @hookimpl
+    def itune_generate(self, inputs: Inputs, context: Context) -> Iterator[tuple[str, Created | Drop | Failed]]:
+        rows = inputs[next(iter(self.inputs))]
+        dialogues = ((row["id"], self._dialogue(row, context.rng(row["id"]))) for row in records(rows))
+        for finished in context.converse(dialogues):
+            for item in finished.made:
+                yield finished.key, item
+            if isinstance(finished.result, (Drop, Failed)):
+                yield finished.key, finished.result
+            elif not finished.made:
+                yield finished.key, Drop("nothing-made")
+
+    def _dialogue(self, record: Record, rng: random.Random) -> PyGenerator[Any, Any, Any]:
+        return (yield from self.generate(record, rng))
+
+
+class Filter(Component):
+    """Keeps or drops records; cannot change them. Easy method: :meth:`decide`."""
+
+    stage = "filters"
+
+    def decide(self, record: Record) -> Keep | Drop | PyGenerator[Any, Any, Keep | Drop]:
+        """Keep this record, or drop it for a reason. May be a generator that asks a model."""
+        raise TypeError(f"{type(self).__name__} must define decide()")
+
+    @hookimpl
+    def itune_filter(self, inputs: Inputs, context: Context) -> Iterator[Keep | Drop | Failed]:
+        return (verdict for _, verdict in _each(self.decide, inputs[next(iter(self.inputs))], context))
+
+
+class Scorer(Component):
+    """Gives records numbers; cannot change or drop them. Easy method: :meth:`score`.
+
+    Attributes:
+        columns: Arrow type of each column it gives, by part name; the part ``""`` is named after the step alone.
+    """
+
+    stage = "scorers"
+    columns: ClassVar[Mapping[str, str]] = {"": "float64"}
+
+    def score(self, record: Record) -> Mapping[str, Any] | PyGenerator[Any, Any, Mapping[str, Any]]:
+        """The value of every part in :attr:`columns`. May be a generator that asks a model.
+
+        Raises:
+            RowError: this record has no score; it stays null and stands in the ledger as failed.
+        """
+        raise TypeError(f"{type(self).__name__} must define score()")
+
+    @hookimpl
+    def itune_score(self, inputs: Inputs, context: Context) -> Iterator[Mapping[str, Any] | Failed]:
+        return (values for _, values in _each(self.score, inputs[next(iter(self.inputs))], context))
+
+
+class Mixer(Component):
+    """Draws rows from several data sets; cannot make any. Easy method: :meth:`draw`."""
+
+    stage = "mixers"
+    inputs = {"records": Input(many=True)}
+
+    def draw(self, sizes: Sequence[int], rng: random.Random) -> Iterable[Drawn]:
+        """The rows to take, in order, from inputs of these many rows. All randomness comes from `rng`."""
+        raise TypeError(f"{type(self).__name__} must define draw()")
+
+    @hookimpl
+    def itune_mix(self, inputs: Inputs, context: Context) -> Iterable[Drawn]:
+        return self.draw([len(rows) for rows in inputs[next(iter(self.inputs))]], context.rng())
+
+
+class Trainer(Component):
+    """Makes a model from records. Method: :meth:`train`."""
+
+    stage = "trainers"
+    inputs = {"train": Input((Kind.CONVERSATION,)), "eval": Input((Kind.CONVERSATION,), required=False)}
+    outputs = ("model",)
+
+    def train(self, inputs: Inputs, context: Context) -> TrainedModel:
+        """Train on ``inputs["train"]``, resuming from ``context.scratch`` if a killed run left checkpoints there."""
+        raise TypeError(f"{type(self).__name__} must define train()")
+
+    @hookimpl
+    def itune_train(self, inputs: Inputs, context: Context) -> TrainedModel:
+        return self.train(inputs, context)
+
+
+class Evaluator(Component):
+    """Measures models, or data. Easy methods: :meth:`evaluate` and :meth:`summarise`."""
+
+    stage = "evaluators"
+    outputs = ("metrics",)
+
+    class Config(ComponentConfig):
+        """Settings that every evaluator of models has."""
+
+        models: list[ModelRef] = Field(min_length=1, description="Models or training steps to measure, in table order.")
+
+    def evaluate(self, record: Record, model: str) -> PyGenerator[Any, Any, Mapping[str, Any]]:
+        """One row of the table: flat values for this record and model. A generator that asks `model`."""
+        raise TypeError(f"{type(self).__name__} must define evaluate()")
+
+    def summarise(self, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, float]:
+        """The figures of one model from its table rows (at least one)."""
+        raise TypeError(f"{type(self).__name__} must define summarise()")
+
+    @hookimpl
+    def itune_evaluate(self, inputs: Inputs, context: Context) -> Evaluation:
+        rows = inputs[next(iter(self.inputs))]
+        metrics: dict[str, Mapping[str, float]] = {}
+        table: list[Mapping[str, Any]] = []
+        failed: dict[str, Failed] = {}
+        for model in self.config.models:
+            measured: list[Mapping[str, Any]] = []
+            for finished in context.converse((row["id"], self.evaluate(row, model)) for row in records(rows)):
+                if isinstance(finished.result, Failed):
+                    failed[finished.key] = finished.result
+                else:
+                    measured.append({"id": finished.key, "model": model, **finished.result})
+            if measured:
+                metrics[model] = self.summarise(measured)
+            table += measured
+        return Evaluation(metrics, table, failed)
+
+
+class Backend(Component):
+    """A language model that answers requests (entry-point group ``itune.backends``).
+
+    Lives from the first request of a step to its end. Requests come in batches; the replies go back in the same order,
+    :class:`Failed` in the place of what could not be answered.
+
+    Attributes:
+        needs_weights: whether it loads the model itself (then ``open`` gets its source) or asks a server.
+    """
+
+    stage = "backends"
+    inputs = {}
+    outputs = ()
+    needs_weights: ClassVar[bool] = True
+
+    class Config(ComponentConfig):
+        """Settings of an entry under ``models:`` that every backend has."""
+
+        model: str = Field(description="embedded:NAME, a hub id, a local folder, or the name a server knows.")
+        revision: str | None = Field(
+            None, description="Commit or tag of a hub model; unset: the newest, shown as unpinned."
+        )
+
+    def open(self, source: ModelSource | None) -> None:
+        """Get ready: load the weights, or reach the server."""
+
+    def close(self) -> None:
+        """Free what :meth:`open` took."""
+
+    def generate(self, requests: Sequence[tuple[Ask, Sequence[int]]]) -> Iterable[Answer | Failed]:
+        """Answer each `Ask`; its second part is one seed per draw wanted."""
+        raise TypeError(f"{type(self).__name__} does not generate text")
+
+    def logprobs(self, requests: Sequence[LogProbs]) -> Iterable[TokenLogProbs | Failed]:
+        """Score each request's completion tokens."""
+        raise TypeError(f"{type(self).__name__} does not give log-probabilities")
+
+    def embed(self, requests: Sequence[Embed]) -> Iterable[Vectors | Failed]:
+        """Embed each request's texts."""
+        raise TypeError(f"{type(self).__name__} does not embed text")
+
+
+class Executor(Component):
+    """Carries per-row work (entry-point group ``itune.executors``): other processes, a cluster."""
+
+    stage = "executors"
+    inputs = {}
+    outputs = ()
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        """`function` of every item, in order."""
+        raise TypeError(f"{type(self).__name__} must define map()")
+
+
+STAGE_BASES: Mapping[str, type[Component]] = {
+    base.stage: base for base in (Formatter, Generator, Filter, Scorer, Mixer, Trainer, Evaluator, Backend, Executor)
+}
+"""Stage name to the class that its components derive from."""

@@ -1,0 +1,107 @@
+"""Types for config fields. What a field means to the engine is its type, never its name.
+
+========================  =====================================================  ===========================
+type                      meaning                                                in the artifact key
+========================  =====================================================  ===========================
+:data:`InputFile`         a path, glob or folder to read                         the files' content
+:data:`ModelRef`          a name under ``models:`` or a training step            the model's identity
+:data:`StepRef`           a step whose artifact is read                          that artifact's digest
+:data:`Secret`            ``env:NAME`` or ``file:PATH``; read when used          nothing
+``Runtime[T]``            how the work is done, not what comes out               nothing
+anything else             a setting                                              its value
+========================  =====================================================  ===========================
+
+``ModelRef`` and ``StepRef`` values are edges of the recipe's graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Marker:
+    """What a field type tells the engine; found in the annotation's metadata."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
+INPUT_FILE, MODEL_REF, STEP_REF, SECRET, RUNTIME = map(
+    Marker, ("input file", "model reference", "step reference", "secret", "runtime")
+)
+
+InputFile = Annotated[str, INPUT_FILE]
+ModelRef = Annotated[str, MODEL_REF]
+StepRef = Annotated[str, STEP_REF]
+Secret = Annotated[str, SECRET]
+
+T = TypeVar("T")
+Runtime = Annotated[T, RUNTIME]
+
+
+class ComponentConfig(BaseModel):
+    """Base of every component's nested ``Config``: frozen, unknown keys refused, docs on every field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+
+@dataclass(frozen=True)
+class Marked:
+    """One marked value of a config.
+
+    Attributes:
+        path: where it stands, e.g. ``judges[0].model``.
+        marker: which of the markers above.
+        value: the value itself.
+        many: whether it stands in a list or mapping.
+    """
+
+    path: str
+    marker: Marker
+    value: Any
+    many: bool
+
+
+def marked(config: BaseModel) -> Iterator[Marked]:
+    """Every marked value in `config`, walking nested models, lists, mappings and unions; None is skipped."""
+    for name, info in type(config).model_fields.items():
+        annotation: Any = info.annotation
+        for marker in info.metadata:
+            if isinstance(marker, Marker):
+                annotation = Annotated[annotation, marker]
+        yield from _walk(name, annotation, getattr(config, name), False)
+
+
+def _walk(path: str, annotation: Any, value: Any, many: bool) -> Iterator[Marked]:
+    if value is None:
+        return
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        found = [item for item in annotation.__metadata__ if isinstance(item, Marker)]
+        if found:
+            if isinstance(value, str) or found[0] is RUNTIME:
+                yield Marked(path, found[0], value, many)
+        else:
+            yield from _walk(path, arguments[0], value, many)
+    elif origin in (Union, UnionType):
+        for argument in arguments:
+            yield from _walk(path, argument, value, many)
+    elif isinstance(value, BaseModel):
+        if annotation is type(value):
+            for inner in marked(value):
+                yield Marked(f"{path}.{inner.path}", inner.marker, inner.value, many or inner.many)
+    elif isinstance(value, (list, tuple)):
+        if origin in (list, tuple, Sequence):
+            for number, item in enumerate(value):
+                yield from _walk(f"{path}[{number}]", arguments[0], item, True)
+    elif isinstance(value, dict) and origin in (dict, Mapping):
+        for key, item in value.items():
+            yield from _walk(f"{path}.{key}", arguments[1], item, True)

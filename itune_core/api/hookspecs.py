@@ -1,0 +1,180 @@
+"""The contract: one spec class a stage, in pipeline order; one required hook each.
+
+Every hook takes and gives whole data sets, is called by keyword once a step, and must not return None. The base
+classes in :mod:`itune_core.api.components` implement them on one easy method per stage; override the hook itself to see
+all rows at once. An implementation may take any subset of the arguments.
+
+Extensions implement a stage's hook only as ``hookimpl(wrapper=True)``: exactly one ``yield``, which gives the wrapped
+call's result; what it returns takes that result's place. Several results are lazy iterators: a wrapper that cares about
+rows must return a new iterator around the one it got. A wrapper becomes part of the artifact key.
+
+The hooks of :class:`Lifecycle` are for observers: they see, cannot change anything, and never enter a key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from itune_core.api.components import Inputs
+    from itune_core.api.context import Context
+    from itune_core.api.outcomes import Created, Drawn, Drop, Evaluation, Failed, Keep, TrainedModel
+    from itune_core.api.records import Record
+
+PROJECT = "itune"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class Formatters:
+    """Raw rows to records."""
+
+    @hookspec(firstresult=True)
+    def itune_format(self, context: Context) -> Iterable[tuple[str, Record | Drop | Failed]]:
+        """Read raw rows and turn them into records.
+
+        Args:
+            context: the engine.
+
+        Returns:
+            ``(where, outcome)`` in reading order; `where` is file and line. A row that makes several records comes
+            several times.
+
+        Raises:
+            DataError: nothing can be read at all.
+        """
+
+
+class Generators:
+    """Records to more records."""
+
+    @hookspec(firstresult=True)
+    def itune_generate(self, inputs: Inputs, context: Context) -> Iterable[tuple[str, Created | Drop | Failed]]:
+        """Make records from records.
+
+        Args:
+            inputs: data set by input name.
+            context: the engine.
+
+        Returns:
+            ``(input id, outcome)``; every input id occurs at least once.
+        """
+
+
+class Filters:
+    """Records to fewer records."""
+
+    @hookspec(firstresult=True)
+    def itune_filter(self, inputs: Inputs, context: Context) -> Iterable[Keep | Drop | Failed]:
+        """Decide for every record of the first input.
+
+        Args:
+            inputs: data set by input name.
+            context: the engine.
+
+        Returns:
+            One verdict a record, in order.
+        """
+
+
+class Scorers:
+    """Records to columns."""
+
+    @hookspec(firstresult=True)
+    def itune_score(self, inputs: Inputs, context: Context) -> Iterable[Mapping[str, Any] | Failed]:
+        """Score every record of the first input.
+
+        Args:
+            inputs: data set by input name.
+            context: the engine.
+
+        Returns:
+            One mapping a record, in order: a value for every part in the component's ``columns``.
+        """
+
+
+class Mixers:
+    """Several data sets to one."""
+
+    @hookspec(firstresult=True)
+    def itune_mix(self, inputs: Inputs, context: Context) -> Iterable[Drawn]:
+        """Draw rows from the data sets of the first input.
+
+        Args:
+            inputs: list of data sets by input name.
+            context: the engine.
+
+        Returns:
+            The rows to take, in training order.
+        """
+
+
+class Trainers:
+    """Records to a model."""
+
+    @hookspec(firstresult=True)
+    def itune_train(self, inputs: Inputs, context: Context) -> TrainedModel:
+        """Train a model.
+
+        Args:
+            inputs: data set by input name.
+            context: the engine; checkpoints go to ``context.scratch``.
+
+        Returns:
+            A folder inside ``context.scratch`` and what was measured on the way.
+        """
+
+
+class Evaluators:
+    """Models and records to figures."""
+
+    @hookspec(firstresult=True)
+    def itune_evaluate(self, inputs: Inputs, context: Context) -> Evaluation:
+        """Measure.
+
+        Args:
+            inputs: data set by input name.
+            context: the engine.
+
+        Returns:
+            Figures per model and the table they come from.
+        """
+
+
+class Lifecycle:
+    """What observers may watch. Every registered observer is called; results are ignored."""
+
+    @hookspec
+    def itune_run_started(self, run: str, recipe: str) -> None:
+        """A run begins. `run` is its name, `recipe` the recipe's file."""
+
+    @hookspec
+    def itune_step_started(self, step: str, component: str, key: str) -> None:
+        """A step that was not in the store begins to execute."""
+
+    @hookspec
+    def itune_step_finished(self, step: str, component: str, key: str, manifest: Mapping[str, Any]) -> None:
+        """A step's artifact is published, or was found in the store (``manifest["reused"]``)."""
+
+    @hookspec
+    def itune_run_finished(self, run: str, error: str | None) -> None:
+        """A run ends; `error` is what stopped it, or None."""
+
+
+STAGES: dict[str, tuple[type, str]] = {
+    "formatters": (Formatters, "itune_format"),
+    "generators": (Generators, "itune_generate"),
+    "filters": (Filters, "itune_filter"),
+    "scorers": (Scorers, "itune_score"),
+    "mixers": (Mixers, "itune_mix"),
+    "trainers": (Trainers, "itune_train"),
+    "evaluators": (Evaluators, "itune_evaluate"),
+}
+"""Stage name to its spec class and required hook, in pipeline order."""
+
+RESOURCES = ("backends", "executors", "extensions")
+"""Entry-point groups, beside the stages, that a recipe draws on."""

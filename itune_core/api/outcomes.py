@@ -1,0 +1,99 @@
+"""What a component says of a row, and what a stage gives back.
+
+The forms make the balance of DESIGN true by construction: a filter cannot change a row because it only answers
+:class:`Keep` or :class:`Drop`; a mixer cannot invent one because it only names the rows it draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from itune_core.api.errors import ItuneError
+from itune_core.api.models import Architecture
+from itune_core.api.records import Record
+
+
+@dataclass(frozen=True)
+class Drop:
+    """This row was left out on purpose. `reason` is a short stable slug (it is counted), `detail` is for people."""
+
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """This row could not be handled. It is neither kept nor given a default; it counts against ``max_failed``."""
+
+    code: str
+    message: str
+
+    @classmethod
+    def of(cls, error: ItuneError) -> Failed:
+        """The ledger's view of an error raised while handling one row."""
+        parts = (error.what, error.why)
+        return cls(error.code, ": ".join(part for part in parts if part))
+
+
+@dataclass(frozen=True)
+class Keep:
+    """A filter keeps this row, in the output of that name (the first declared output if None)."""
+
+    output: str | None = None
+
+
+@dataclass(frozen=True)
+class Created:
+    """A record that a generator made, and the ids of the records it was made from."""
+
+    record: Record
+    parents: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A mixer takes row number `row` of input number `input`, for a phase and an epoch of training."""
+
+    input: int
+    row: int
+    phase: int = 0
+    epoch: int = 0
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What a trainer leaves: a folder inside ``context.scratch``.
+
+    Attributes:
+        folder: a saved transformers model, or a PEFT adapter if `adapter_of` names its base.
+        architecture: what the model computes.
+        adapter_of: name of the model (as in the recipe) whose weights the adapter sits on, None for full weights.
+        metrics: final figures, e.g. ``{"loss": 1.93, "supervised_tokens": 3840}``.
+        history: one mapping per logged step.
+        dropped: rows that were not trained on, by id, and why (over-long, say); with failures.
+    """
+
+    folder: Path
+    architecture: Architecture = "causal"
+    adapter_of: str | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    history: Sequence[Mapping[str, Any]] = ()
+    dropped: Mapping[str, Drop | Failed] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluator gives: figures, and the table of single results they were computed from.
+
+    Attributes:
+        metrics: figure by name and model, ``{model: {metric: number}}``. The empty string stands for "no model".
+        table: one flat mapping per record and model; has ``id`` and ``model`` columns.
+        failed: records that could not be evaluated, by id.
+    """
+
+    metrics: Mapping[str, Mapping[str, float]]
+    table: Iterable[Mapping[str, Any]] = ()
+    failed: Mapping[str, Failed] = field(default_factory=dict)

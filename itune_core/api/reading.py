@@ -1,0 +1,206 @@
+"""Read rows from files, one bad row at a time.
+
+A bad row (invalid UTF-8, a NUL byte, not JSON, a duplicate key, not an object, a line over :data:`MAX_LINE` bytes) is
+yielded as :class:`BadRow` with its file and line and reading goes on; where a file cannot be read any further (a gzip
+stream cut short) that is one bad row too, after all rows before it. Memory does not grow with the number of lines.
+
+Formats by suffix: ``.jsonl`` / ``.ndjson`` (one object a line) and ``.json`` (one array of objects, or
+``{"data": [...]}``), each also as ``.gz``.
+"""
+
+from __future__ import annotations
+
+import glob
+import gzip
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, cast
+
+from itune_core.api.errors import DataError, ItuneError, RowError
+
+MAX_LINE = 4 * 2**20
+"""Longest line read, in bytes. A longer one is a bad row; it is skipped without being held in memory."""
+
+SUFFIXES = (".jsonl", ".ndjson", ".json")
+
+
+class Row(Mapping[str, Any]):
+    """One raw row: a mapping that knows where it came from."""
+
+    __slots__ = ("_values", "where")
+
+    def __init__(self, values: Mapping[str, Any], where: str) -> None:
+        self._values = values
+        self.where = where
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """The text under `key`.
+
+        Args:
+            key: the field's name.
+            default: what a missing or null field counts as; None: a missing field is an error.
+
+        Raises:
+            RowError: ``E-DATA-002`` the field is missing; ``E-DATA-003`` it is not text.
+        """
+        value = self._values.get(key)
+        if value is None:
+            if default is None:
+                raise RowError(f"no field {key!r}; the row has {sorted(map(str, self._values))}", "E-DATA-002")
+            return default
+        if not isinstance(value, str):
+            raise RowError(f"field {key!r} must be text, not {type(value).__name__}", "E-DATA-003")
+        return value
+
+
+class BadRow:
+    """A row that could not be read, and why."""
+
+    __slots__ = ("error", "where")
+
+    def __init__(self, error: ItuneError, where: str) -> None:
+        self.error = error
+        self.where = where
+
+
+def find_files(paths: Sequence[str]) -> list[Path]:
+    """The files that `paths` name, in order: a file, a folder (its readable files, sorted) or a glob (sorted).
+
+    Raises:
+        DataError: ``E-DATA-020`` if a path names no file that can be read.
+    """
+    found: list[Path] = []
+    for text in paths:
+        path = Path(text).expanduser()
+        if path.is_dir():
+            matches = sorted(item for item in path.iterdir() if _format(item))
+        elif path.is_file():
+            matches = [path]
+        else:
+            matches = sorted(Path(item) for item in glob.glob(str(path), recursive=True) if Path(item).is_file())
+        if not matches:
+            raise DataError(
+                "E-DATA-020",
+                f"no file to read at {text!r}",
+                where=str(path.resolve()),
+                why="it does not exist" if not path.is_dir() else f"the folder holds no {', '.join(SUFFIXES)} file",
+                fix="correct the path; relative paths start at the recipe's folder",
+            )
+        found.extend(matches)
+    return found
+
+
+def read_rows(paths: Sequence[str]) -> Iterator[Row | BadRow]:
+    """Every row of the files that `paths` name, in order; `where` is ``file:line`` (``file#index`` for an array).
+
+    Raises:
+        DataError: ``E-DATA-020`` no such file; ``E-DATA-021`` a suffix that no reader knows.
+    """
+    for path in find_files(paths):
+        kind = _format(path)
+        if kind is None:
+            raise DataError(
+                "E-DATA-021",
+                f"do not know how to read {path.name!r}",
+                where=str(path),
+                fix=f"use {', '.join(SUFFIXES)}",
+            )
+        with path.open("rb") as raw:
+            stream = cast("IO[bytes]", gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw)
+            yield from (_lines if kind != ".json" else _array)(stream, str(path))
+
+
+def _format(path: Path) -> str | None:
+    suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    return suffix if suffix in SUFFIXES else None
+
+
+def _lines(stream: IO[bytes], name: str) -> Iterator[Row | BadRow]:
+    number = 0
+    try:
+        while line := stream.readline(MAX_LINE + 1):
+            number += 1
+            where = f"{name}:{number}"
+            if len(line) > MAX_LINE and not line.endswith(b"\n"):
+                while line and not line.endswith(b"\n"):
+                    line = stream.readline(MAX_LINE)
+                yield BadRow(RowError(f"the line is longer than {MAX_LINE} bytes", "E-DATA-004"), where)
+                continue
+            if number == 1:
+                line = line.removeprefix(b"\xef\xbb\xbf")
+            if line.strip():
+                yield _parse(line, where)
+    except (EOFError, OSError, zlib.error) as error:
+        yield BadRow(
+            RowError("the file cannot be read any further", "E-DATA-005", why=str(error)), f"{name}:{number + 1}"
+        )
+    if number == 0:
+        yield BadRow(RowError("the file is empty", "E-DATA-006"), f"{name}:0")
+
+
+def _array(stream: IO[bytes], name: str) -> Iterator[Row | BadRow]:
+    try:
+        content = stream.read()
+        value = _decode(content.removeprefix(b"\xef\xbb\xbf")) if content.strip() else None
+    except (EOFError, OSError, zlib.error) as error:
+        yield BadRow(RowError("the file cannot be read", "E-DATA-005", why=str(error)), f"{name}#0")
+        return
+    except RowError as error:
+        yield BadRow(error, f"{name}#0")
+        return
+    if value is None:
+        yield BadRow(RowError("the file is empty", "E-DATA-006"), f"{name}#0")
+        return
+    rows = value.get("data") if isinstance(value, dict) else value
+    if not isinstance(rows, list):
+        yield BadRow(RowError("expected an array of objects", "E-DATA-007"), f"{name}#0")
+        return
+    for index, row in enumerate(rows):
+        where = f"{name}#{index}"
+        if isinstance(row, dict):
+            yield Row(row, where)
+        else:
+            yield BadRow(RowError(f"expected an object, not {type(row).__name__}", "E-DATA-007"), where)
+
+
+def _parse(line: bytes, where: str) -> Row | BadRow:
+    try:
+        value = _decode(line)
+    except RowError as error:
+        return BadRow(error, where)
+    if not isinstance(value, dict):
+        return BadRow(RowError(f"expected an object, not {type(value).__name__}", "E-DATA-007"), where)
+    return Row(value, where)
+
+
+def _decode(content: bytes) -> Any:
+    if b"\x00" in content:
+        raise RowError("holds a NUL byte", "E-DATA-008")
+    try:
+        return json.loads(content.decode("utf-8"), object_pairs_hook=_unique)
+    except UnicodeDecodeError as error:
+        raise RowError(f"not UTF-8: byte {content[error.start]:#04x} at {error.start}", "E-DATA-009") from error
+    except json.JSONDecodeError as error:
+        raise RowError(f"not JSON: {error.msg} at column {error.colno}", "E-DATA-007") from error
+    except RecursionError as error:
+        raise RowError("JSON is nested too deeply", "E-DATA-007") from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) != len(pairs):
+        seen: set[str] = set()
+        twice = sorted({key for key, _ in pairs if key in seen or seen.add(key)})  # type: ignore[func-returns-value]
+        raise RowError(f"key given twice: {', '.join(twice)}", "E-DATA-014")
+    return row

@@ -1,0 +1,1 @@
+"""Evaluators for itune: what a model learned, in figures."""

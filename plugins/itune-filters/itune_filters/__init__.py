@@ -1,0 +1,1 @@
+"""Filters for itune: which records to keep, and why the others go."""

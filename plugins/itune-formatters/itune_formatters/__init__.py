@@ -1,0 +1,1 @@
+"""Formatters for itune: raw instruction, conversation and preference rows to records."""

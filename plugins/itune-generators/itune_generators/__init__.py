@@ -1,0 +1,1 @@
+"""Generators for itune: new records with the help of a language model."""

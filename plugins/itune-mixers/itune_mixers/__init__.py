@@ -1,0 +1,1 @@
+"""Mixers for itune: how much of which data set."""

@@ -1,0 +1,1 @@
+"""Scorers for itune: columns of numbers that filters, mixers and people decide on."""

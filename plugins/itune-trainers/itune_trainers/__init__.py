@@ -1,0 +1,1 @@
+"""Trainers for itune: supervised tuning and preference objectives."""
