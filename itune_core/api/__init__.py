@@ -32,6 +32,7 @@ from itune_core.api.fields import ComponentConfig, InputFile, ModelRef, Runtime,
 from itune_core.api.hookspecs import hookimpl
 from itune_core.api.models import ModelSource
 from itune_core.api.outcomes import Created, Drawn, Drop, Evaluation, Failed, Keep, TrainedModel
+from itune_core.api.parts import Parts, parts
 from itune_core.api.randomness import derive_rng, derive_seed
 from itune_core.api.reading import BadRow, Row, read_rows
 from itune_core.api.records import (
@@ -84,6 +85,7 @@ __all__ = [
     "ModelError",
     "ModelRef",
     "ModelSource",
+    "Parts",
     "PluginError",
     "RecipeError",
     "Record",
@@ -107,6 +109,7 @@ __all__ = [
     "feedback",
     "hookimpl",
     "message",
+    "parts",
     "preference",
     "prompt",
     "ranking",

@@ -20,6 +20,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Generator as PyGenerator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
@@ -131,7 +132,7 @@ class Formatter(Component):
     def itune_format(self, context: Context) -> Iterator[tuple[str, Record | Drop | Failed]]:
         rows = self.read()
         if self.config.limit is not None:
-            rows = (row for row, _ in zip(rows, range(self.config.limit), strict=False))
+            rows = islice(rows, self.config.limit)
         for where, outcomes in context.map(self._format_row, rows):  # type: ignore[misc]
             for outcome in outcomes:
                 yield where, outcome
@@ -309,6 +310,10 @@ class Backend(Component):
         revision: str | None = Field(
             None, description="Commit or tag of a hub model; unset: the newest, shown as unpinned."
         )
+
+    def served_identity(self) -> str:
+        """What pins a model that is served by somebody else, as far as it can be: name, revision, address."""
+        raise TypeError(f"{type(self).__name__} loads its weights itself")
 
     def open(self, source: ModelSource | None) -> None:
         """Get ready: load the weights, or reach the server."""

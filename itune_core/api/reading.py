@@ -4,24 +4,26 @@ A bad row (invalid UTF-8, a NUL byte, not JSON, a duplicate key, not an object, 
 yielded as :class:`BadRow` with its file and line and reading goes on; where a file cannot be read any further (a gzip
 stream cut short) that is one bad row too, after all rows before it. Memory does not grow with the number of lines.
 
-Formats by suffix: ``.jsonl`` / ``.ndjson`` (one object a line) and ``.json`` (one array of objects, or
-``{"data": [...]}``), each also as ``.gz``.
+Formats by suffix: ``.jsonl`` / ``.ndjson`` (one object a line) and ``.json`` (one array of objects, held in
+memory as a whole), each also as ``.gz``.
 """
 
 from __future__ import annotations
 
 import glob
 import gzip
-import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
 from itune_core.api.errors import DataError, ItuneError, RowError
+from itune_core.api.strict_json import decode, elements
 
 MAX_LINE = 4 * 2**20
 """Longest line read, in bytes. A longer one is a bad row; it is skipped without being held in memory."""
+
+BOM = b"\xef\xbb\xbf"
 
 SUFFIXES = (".jsonl", ".ndjson", ".json")
 
@@ -49,16 +51,18 @@ class Row(Mapping[str, Any]):
 
         Args:
             key: the field's name.
-            default: what a missing or null field counts as; None: a missing field is an error.
+            default: what a missing or null field counts as; None: that is an error.
 
         Raises:
-            RowError: ``E-DATA-002`` the field is missing; ``E-DATA-003`` it is not text.
+            RowError: ``E-DATA-002`` the field is missing or null; ``E-DATA-003`` it is not text.
         """
         value = self._values.get(key)
         if value is None:
-            if default is None:
-                raise RowError(f"no field {key!r}; the row has {sorted(map(str, self._values))}", "E-DATA-002")
-            return default
+            if default is not None:
+                return default
+            if key in self._values:
+                raise RowError(f"field {key!r} is null", "E-DATA-002")
+            raise RowError(f"no field {key!r}; the row has {sorted(self._values)}", "E-DATA-002")
         if not isinstance(value, str):
             raise RowError(f"field {key!r} must be text, not {type(value).__name__}", "E-DATA-003")
         return value
@@ -105,7 +109,8 @@ def read_rows(paths: Sequence[str]) -> Iterator[Row | BadRow]:
     """Every row of the files that `paths` name, in order; `where` is ``file:line`` (``file#index`` for an array).
 
     Raises:
-        DataError: ``E-DATA-020`` no such file; ``E-DATA-021`` a suffix that no reader knows.
+        DataError: ``E-DATA-020`` no such file; ``E-DATA-021`` a suffix that no reader knows; ``E-DATA-022`` a file
+            cannot be opened.
     """
     for path in find_files(paths):
         kind = _format(path)
@@ -116,7 +121,11 @@ def read_rows(paths: Sequence[str]) -> Iterator[Row | BadRow]:
                 where=str(path),
                 fix=f"use {', '.join(SUFFIXES)}",
             )
-        with path.open("rb") as raw:
+        try:
+            raw = path.open("rb")
+        except OSError as error:
+            raise DataError("E-DATA-022", f"cannot open {path.name!r}", where=str(path), why=str(error)) from error
+        with raw:
             stream = cast("IO[bytes]", gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw)
             yield from (_lines if kind != ".json" else _array)(stream, str(path))
 
@@ -133,74 +142,59 @@ def _lines(stream: IO[bytes], name: str) -> Iterator[Row | BadRow]:
             number += 1
             where = f"{name}:{number}"
             if len(line) > MAX_LINE and not line.endswith(b"\n"):
+                yield BadRow(RowError(f"the line is longer than {MAX_LINE} bytes", "E-DATA-004"), where)
                 while line and not line.endswith(b"\n"):
                     line = stream.readline(MAX_LINE)
-                yield BadRow(RowError(f"the line is longer than {MAX_LINE} bytes", "E-DATA-004"), where)
                 continue
             if number == 1:
-                line = line.removeprefix(b"\xef\xbb\xbf")
+                line = line.removeprefix(BOM)
             if line.strip():
-                yield _parse(line, where)
+                yield _line(line, where)
     except (EOFError, OSError, zlib.error) as error:
-        yield BadRow(
-            RowError("the file cannot be read any further", "E-DATA-005", why=str(error)), f"{name}:{number + 1}"
-        )
-    if number == 0:
-        yield BadRow(RowError("the file is empty", "E-DATA-006"), f"{name}:0")
+        yield BadRow(_broken(error), f"{name}:{number + 1}")
+    else:
+        if number == 0:
+            yield BadRow(RowError("the file is empty", "E-DATA-006"), f"{name}:0")
+
+
+def _line(line: bytes, where: str) -> Row | BadRow:
+    try:
+        return _row(decode(line), where)
+    except RowError as error:
+        return BadRow(error, where)
 
 
 def _array(stream: IO[bytes], name: str) -> Iterator[Row | BadRow]:
+    content, broken = _whole(stream)
+    if not content.strip():
+        yield BadRow(broken or RowError("the file is empty", "E-DATA-006"), f"{name}#0")
+        return
+    index = 0
     try:
-        content = stream.read()
-        value = _decode(content.removeprefix(b"\xef\xbb\xbf")) if content.strip() else None
+        for value in elements(content.removeprefix(BOM)):
+            where = f"{name}#{index}"
+            yield BadRow(value, where) if isinstance(value, RowError) else _row(value, where)
+            index += 1
+    except RowError as error:
+        yield BadRow(broken or error, f"{name}#{index}")
+
+
+def _whole(stream: IO[bytes]) -> tuple[bytes, RowError | None]:
+    """All that can be read, and what kept the rest from it."""
+    content = bytearray()
+    try:
+        while part := stream.read1(2**20):  # type: ignore[attr-defined]  # read() would lose what came before an error
+            content += part
     except (EOFError, OSError, zlib.error) as error:
-        yield BadRow(RowError("the file cannot be read", "E-DATA-005", why=str(error)), f"{name}#0")
-        return
-    except RowError as error:
-        yield BadRow(error, f"{name}#0")
-        return
-    if value is None:
-        yield BadRow(RowError("the file is empty", "E-DATA-006"), f"{name}#0")
-        return
-    rows = value.get("data") if isinstance(value, dict) else value
-    if not isinstance(rows, list):
-        yield BadRow(RowError("expected an array of objects", "E-DATA-007"), f"{name}#0")
-        return
-    for index, row in enumerate(rows):
-        where = f"{name}#{index}"
-        if isinstance(row, dict):
-            yield Row(row, where)
-        else:
-            yield BadRow(RowError(f"expected an object, not {type(row).__name__}", "E-DATA-007"), where)
+        return bytes(content), _broken(error)
+    return bytes(content), None
 
 
-def _parse(line: bytes, where: str) -> Row | BadRow:
-    try:
-        value = _decode(line)
-    except RowError as error:
-        return BadRow(error, where)
-    if not isinstance(value, dict):
-        return BadRow(RowError(f"expected an object, not {type(value).__name__}", "E-DATA-007"), where)
-    return Row(value, where)
+def _broken(error: Exception) -> RowError:
+    return RowError("the file cannot be read any further", "E-DATA-005", why=str(error))
 
 
-def _decode(content: bytes) -> Any:
-    if b"\x00" in content:
-        raise RowError("holds a NUL byte", "E-DATA-008")
-    try:
-        return json.loads(content.decode("utf-8"), object_pairs_hook=_unique)
-    except UnicodeDecodeError as error:
-        raise RowError(f"not UTF-8: byte {content[error.start]:#04x} at {error.start}", "E-DATA-009") from error
-    except json.JSONDecodeError as error:
-        raise RowError(f"not JSON: {error.msg} at column {error.colno}", "E-DATA-007") from error
-    except RecursionError as error:
-        raise RowError("JSON is nested too deeply", "E-DATA-007") from error
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    row = dict(pairs)
-    if len(row) != len(pairs):
-        seen: set[str] = set()
-        twice = sorted({key for key, _ in pairs if key in seen or seen.add(key)})  # type: ignore[func-returns-value]
-        raise RowError(f"key given twice: {', '.join(twice)}", "E-DATA-014")
-    return row
+def _row(value: Any, where: str) -> Row | BadRow:
+    if isinstance(value, dict):
+        return Row(value, where)
+    return BadRow(RowError(f"expected an object, not {type(value).__name__}", "E-DATA-007"), where)

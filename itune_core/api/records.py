@@ -7,6 +7,7 @@ A kind evolves by appending nullable columns under a new :data:`SCHEMA_VERSION`;
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -123,7 +124,9 @@ class Record(Mapping[str, Any]):
         return Record(self.kind, {**self._values, **columns})
 
 
-def _check_text(what: str, value: str) -> None:
+def _check_text(what: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise RowError(f"{what} must be text, not {type(value).__name__}", "E-DATA-010")
     if "\x00" in value:
         raise RowError(f"{what} holds a NUL character", "E-DATA-010")
     if not value.isascii():
@@ -139,13 +142,15 @@ def message(
     """One turn of a conversation, with every field of the schema present.
 
     Raises:
-        RowError: ``E-DATA-010`` if role or content is not text, or content holds a NUL character or half of a
+        RowError: ``E-DATA-010`` if a field is not text (`train`: not a bool), or holds a NUL character or half of a
             surrogate pair.
     """
-    for field, value in (("role", role), ("content", content)):
-        if not isinstance(value, str):
-            raise RowError(f"{field} of a message must be text, not {type(value).__name__}", "E-DATA-010")
+    _check_text("role of a message", role)
     _check_text("content of a message", content)
+    _text_or_none("name of a message", name)
+    _text_or_none("tool_calls of a message", tool_calls)
+    if train is not None and not isinstance(train, bool):
+        raise RowError(f"train of a message must be true, false or null, not {train!r}", "E-DATA-010")
     return {"role": role, "content": content, "name": name, "tool_calls": tool_calls, "train": train}
 
 
@@ -158,18 +163,48 @@ def _build(kind: Kind, content: dict[str, Any], common: Mapping[str, Any]) -> Re
     values.update(content)
     values["kind"] = kind.value
     for name in ("source", "task", "category", "language", "license", "rationale", "meta"):
-        if isinstance(values[name], str):
-            _check_text(name, values[name])
+        _text_or_none(name, values[name])
     for name in ("references", "parents"):
-        values[name] = list(values[name] or ())
+        values[name] = _texts(name, values[name])
     return Record(kind, values)
 
 
-def _turns(column: str, messages: Sequence[Mapping[str, Any]], last: str | None = None) -> list[dict[str, Any]]:
+def _texts(name: str, values: Sequence[str] | None) -> list[str]:
+    if not values:
+        return []
+    if isinstance(values, str):  # a sequence of characters, but never what was meant
+        raise RowError(f"{name} must be a list of texts, not one text", "E-DATA-010")
+    for value in values:
+        _check_text(f"an item of {name}", value)
+    return list(values)
+
+
+def _text_or_none(name: str, value: str | None) -> str | None:
+    if value is not None:
+        _check_text(name, value)
+    return value
+
+
+def _number(name: str, value: float | None) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise RowError(f"{name} must be a number, not {type(value).__name__}", "E-DATA-013")
+    if not -sys.float_info.max <= value <= sys.float_info.max:
+        raise RowError(f"{name} must be a finite number", "E-DATA-013")
+    return float(value)
+
+
+def _turns(column: str, messages: Any, last: str | None = None) -> list[dict[str, Any]]:
+    # Nothing is taken for granted: what a formatter passes on may come from a row as it is.
+    if isinstance(messages, str) or not isinstance(messages, Sequence):
+        raise RowError(f"{column} must be a list of messages, not {type(messages).__name__}", "E-DATA-010")
+    if not all(isinstance(turn, Mapping) for turn in messages):
+        raise RowError(f"{column} holds something that is not a message", "E-DATA-010")
     turns = [
         message(
-            turn.get("role"),  # type: ignore[arg-type]  # checked there: rows come from outside
-            turn.get("content"),  # type: ignore[arg-type]
+            turn.get("role"),
+            turn.get("content"),
             name=turn.get("name"),
             tool_calls=turn.get("tool_calls"),
             train=turn.get("train"),
@@ -222,8 +257,9 @@ def preference(
         margin: by how much it is better, in the annotator's unit.
 
     Raises:
-        RowError: as :func:`conversation`; ``E-DATA-013`` if probability is outside [0, 1].
+        RowError: as :func:`conversation`; ``E-DATA-013`` if a number is not one, or probability is outside [0, 1].
     """
+    probability = _number("probability", probability)
     if probability is not None and not 0 <= probability <= 1:
         raise RowError(f"probability must be in [0, 1], not {probability}", "E-DATA-013")
     content = {
@@ -231,7 +267,7 @@ def preference(
         "chosen": _turns("chosen", chosen, "assistant"),
         "rejected": _turns("rejected", rejected, "assistant"),
         "probability": probability,
-        "margin": margin,
+        "margin": _number("margin", margin),
     }
     return _build(Kind.PREFERENCE, content, common)
 
@@ -244,13 +280,13 @@ def ranking(prompt: Sequence[Mapping[str, Any]], candidates: Sequence[Mapping[st
         candidates: ``{"completion": messages, "model": name or None, "score": number or None}``; higher is better.
 
     Raises:
-        RowError: as :func:`conversation`.
+        RowError: as :func:`conversation`; ``E-DATA-013`` if a score is not a number.
     """
     rows = [
         {
-            "completion": _turns("completion", candidate["completion"], "assistant"),
-            "model": candidate.get("model"),
-            "score": candidate.get("score"),
+            "completion": _turns("completion", candidate.get("completion"), "assistant"),
+            "model": _text_or_none("model", candidate.get("model")),
+            "score": _number("score", candidate.get("score")),
         }
         for candidate in candidates
     ]
@@ -265,12 +301,18 @@ def feedback(
     value: float | None = None,
     **common: Any,
 ) -> Record:
-    """One completion and what was thought of it: `label` (good or not), `value` (a number), or both."""
+    """One completion and what was thought of it: `label` (good or not), `value` (a number), or both.
+
+    Raises:
+        RowError: as :func:`conversation`; ``E-DATA-013`` if `label` is not a bool or `value` not a number.
+    """
+    if label is not None and not isinstance(label, bool):
+        raise RowError(f"label must be true, false or null, not {label!r}", "E-DATA-013")
     content = {
         "prompt": _turns("prompt", prompt, "user"),
         "completion": _turns("completion", completion, "assistant"),
         "label": label,
-        "value": value,
+        "value": _number("value", value),
     }
     return _build(Kind.FEEDBACK, content, common)
 
@@ -281,8 +323,6 @@ def text(content: str, **common: Any) -> Record:
     Raises:
         RowError: ``E-DATA-010`` if it is not text or holds a NUL character; ``E-DATA-012`` if it is blank.
     """
-    if not isinstance(content, str):
-        raise RowError(f"text must be a string, not {type(content).__name__}", "E-DATA-010")
     _check_text("text", content)
     if not content.strip():
         raise RowError("text is blank", "E-DATA-012")

@@ -1,0 +1,1 @@
+"""Plan to run: store, journal, asking loop, runner. Knows nothing of reports or the command line."""

@@ -1,0 +1,105 @@
+"""Content digests: of values, rows, files and saved models. 128 bits of BLAKE2b, in hex."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+SIZE = 16
+MODEL_FILES = (".safetensors", ".json", ".jinja", ".model", ".txt", ".gguf")
+"""What makes a saved model; cards, logs and optimiser states beside it do not."""
+
+
+def of_value(value: Any) -> str:
+    """Digest of a JSON value, independent of the order of mapping keys."""
+    return hashlib.blake2b(canonical(value), digest_size=SIZE).hexdigest()
+
+
+def canonical(value: Any) -> bytes:
+    """The one JSON text of a value: sorted keys, no spaces, floats as Python prints them."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain).encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"not a JSON value: {type(value).__name__}")
+
+
+def of_row(row: Mapping[str, Any]) -> bytes:
+    """Digest of one row's values, as bytes; its id is left out, because the id is made from it."""
+    return hashlib.blake2b(canonical({k: v for k, v in row.items() if k != "id"}), digest_size=SIZE).digest()
+
+
+def of_rows(kind: str, rows: Iterable[bytes]) -> str:
+    """Digest of a data set from its kind and its rows' digests, in order."""
+    digest = hashlib.blake2b(kind.encode() + b"\0", digest_size=SIZE)
+    for row in rows:
+        digest.update(row)
+    return digest.hexdigest()
+
+
+def of_file(path: Path) -> str:
+    """Digest of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=SIZE)).hexdigest()
+
+
+class FileDigests:
+    """Digests of files, remembered by size and time of change so that big files are read once.
+
+    Args:
+        memory: JSON file that holds what was learned; written by :meth:`save`.
+    """
+
+    def __init__(self, memory: Path) -> None:
+        self.memory = memory
+        self._known: dict[str, list[Any]] = {}
+        self._changed = False
+        if memory.exists():
+            try:
+                self._known = json.loads(memory.read_text("utf-8"))
+            except (ValueError, OSError):  # a torn write costs a re-read, nothing else
+                self._known = {}
+
+    def of(self, path: Path) -> str:
+        """Digest of the file at `path`, from memory if it has not changed since."""
+        stat = path.stat()
+        stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        known = self._known.get(str(path))
+        if known is None or known[:3] != stamp:
+            known = [*stamp, of_file(path)]
+            self._known[str(path)] = known
+            self._changed = True
+        return str(known[3])
+
+    def of_model(self, folder: Path) -> str:
+        """Digest of a saved model: its weights, configuration and tokenizer.
+
+        The path of the base model, which PEFT writes into an adapter's configuration, does not count.
+        """
+        parts = {}
+        for path in sorted(folder.rglob("*")):
+            if path.suffix not in MODEL_FILES or not path.is_file():
+                continue
+            name = path.relative_to(folder).as_posix()
+            if path.name == "adapter_config.json":
+                config = json.loads(path.read_text("utf-8"))
+                config.pop("base_model_name_or_path", None)
+                parts[name] = of_value(config)
+            else:
+                parts[name] = self.of(path)
+        return of_value(parts)
+
+    def save(self) -> None:
+        """Write what was learned."""
+        if self._changed:
+            self.memory.parent.mkdir(parents=True, exist_ok=True)
+            draft = self.memory.with_suffix(f".{os.getpid()}.tmp")
+            draft.write_text(json.dumps(self._known), "utf-8")
+            draft.replace(self.memory)
+            self._changed = False

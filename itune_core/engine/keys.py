@@ -1,0 +1,124 @@
+"""The key of an artifact: everything its content depends on, and nothing else.
+
+Format version, component, code identity, resolved config, content of inputs, files and models, seed, and each wrapper
+around the stage. Never a name of a step or a model, never a path: renaming and moving re-runs nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from importlib.metadata import distribution
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from itune_core.api.components import Component
+from itune_core.api.fields import INPUT_FILE, MODEL_REF, RUNTIME, SECRET, STEP_REF, marked
+from itune_core.api.reading import find_files
+from itune_core.engine import digest
+from itune_core.plugins.catalog import Entry
+
+FORMAT = 1
+"""Raised when the engine changes what artifacts hold; every artifact is then made anew."""
+
+
+def settings(config: Any, replace: Mapping[Any, Callable[[str], Any]] | None = None) -> dict[str, Any]:
+    """A config as it stands in a key.
+
+    Args:
+        config: a component's validated config.
+        replace: what to put in the place of a marked value, by marker. Runtime and secret fields are always left out.
+    """
+    replace = replace or {}
+    values: dict[str, Any] = config.model_dump(mode="json")
+    for item in marked(config):
+        if item.marker in (RUNTIME, SECRET):
+            _set(values, item.path, _Gone)
+        elif item.marker in replace:
+            _set(values, item.path, replace[item.marker](item.value))
+    return values
+
+
+class _Gone:
+    """Marks a value to be left out."""
+
+
+def _set(values: Any, path: str, value: Any) -> None:
+    *outer, last = [int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", path)]
+    for part in outer:
+        values = values[part]
+    if value is _Gone:
+        del values[last]
+    else:
+        values[last] = value
+
+
+def key_parts(
+    component: Component,
+    entry: Entry,
+    *,
+    inputs: Mapping[str, Sequence[Mapping[str, Any]]],
+    file: Callable[[Path], str],
+    model: Callable[[str], str],
+    step: Callable[[str], str],
+    seed: int,
+    wrappers: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """The parts of a key; :func:`~itune_core.engine.digest.of_value` of them is the key.
+
+    Args:
+        component: the component with its settled config.
+        entry: where it was found.
+        inputs: digests of the data sets of each input, with those of the columns that the component reads.
+        file, model, step: digest of an input file, identity of a model, digest of a step.
+        seed: of the step.
+        wrappers: name, code identity and settings of each extension that wraps the stage.
+    """
+
+    def files(path: str) -> list[str]:
+        return [file(found) for found in find_files([path])]
+
+    return {
+        "format": FORMAT,
+        "component": entry.label,
+        "code": code_identity(entry),
+        "config": settings(component.config, {INPUT_FILE: files, MODEL_REF: model, STEP_REF: step}),
+        "inputs": inputs,
+        "seed": seed,
+        "wrappers": list(wrappers),
+    }
+
+
+@cache
+def code_identity(entry: Entry) -> str:
+    """What pins the code of a component: ``dist==version``, or a digest of the sources where they can be edited."""
+    package = entry.value.partition(":")[0].partition(".")[0]
+    url = distribution(entry.distribution).read_text("direct_url.json")
+    if not (url and json.loads(url).get("dir_info", {}).get("editable")):
+        return f"{entry.distribution}=={entry.version}"
+    spec = find_spec(package)
+    roots = [Path(root) for root in (spec.submodule_search_locations or [])] if spec else []
+    if not roots and spec and spec.origin:
+        roots = [Path(spec.origin)]
+    sources = {}
+    for root in roots:
+        for path in [root] if root.is_file() else sorted(root.rglob("*")):
+            if path.is_file() and path.suffix not in (".pyc", ".pyo"):
+                sources[path.relative_to(root).as_posix()] = digest.of_file(path)
+    return f"{entry.distribution} editable {digest.of_value(sources)}"
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[str]:
+    """Where two sets of key parts differ, as ``path: old -> new`` lines."""
+    lines: list[str] = []
+    for name in sorted(old.keys() | new.keys()):
+        before, after = old.get(name), new.get(name)
+        here = f"{path}.{name}" if path else str(name)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            lines += difference(before, after, here)
+        elif before != after:
+            lines.append(f"{here}: {json.dumps(before)} -> {json.dumps(after)}")
+    return lines

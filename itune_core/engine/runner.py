@@ -1,0 +1,249 @@
+"""Executes a plan: finds each step's artifact or makes it, in order, and keeps the record of the run."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from itune_core.api.errors import ItuneError
+from itune_core.api.randomness import derive_seed
+from itune_core.engine import keys
+from itune_core.engine.context import StepContext
+from itune_core.engine.environment import environment
+from itune_core.engine.errors import RunError
+from itune_core.engine.events import Events, Listener
+from itune_core.engine.home import Home
+from itune_core.engine.journal import Journal
+from itune_core.engine.ledger import NAME as LEDGER
+from itune_core.engine.ledger import Ledger
+from itune_core.engine.local import map_local
+from itune_core.engine.project import Project
+from itune_core.engine.runs import RunRecord, saved_node
+from itune_core.engine.serving import Serving
+from itune_core.engine.stages import EXECUTE, Job
+from itune_core.engine.store import Artifact, write_manifest
+from itune_core.engine.views import View
+from itune_core.plugins.session import Observers, Session
+from itune_core.recipe.plan import Plan, StepNode
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run; none of it changes what comes out.
+
+    Attributes:
+        only: steps to execute (with what they need); empty: all.
+        offline: whether nothing may be fetched.
+        workers: processes for per-row work.
+    """
+
+    only: Sequence[str] = ()
+    offline: bool = False
+    workers: int = 1
+
+
+@dataclass
+class Outcome:
+    """What a run did.
+
+    Attributes:
+        record: the run's record, as written.
+        artifacts: by node name.
+    """
+
+    record: RunRecord
+    artifacts: Mapping[str, Artifact] = field(default_factory=dict)
+
+
+def run(plan: Plan, home: Home, project: Project, options: Options, listener: Listener | None = None) -> Outcome:
+    """Execute `plan`.
+
+    Args:
+        plan: what to do.
+        home: where to keep it.
+        project: the plan on this machine.
+        options: how.
+        listener: shown every event.
+
+    Raises:
+        ItuneError: a step failed; the run's record says which, and what was made before stays in the store.
+    """
+    record = RunRecord.begin(home, plan)
+    events = Events(record.folder / "events.jsonl", listener)
+    observers = Observers(
+        [extension.instance for extension in project.extensions], lambda sentence: events.say("warning", text=sentence)
+    )
+    journal = Journal(home.journal)
+    error: str | None = "interrupted"
+    try:
+        events.say("run started", run=record.name, recipe=str(plan.file))
+        observers.run_started(run=record.name, recipe=str(plan.file))
+        for node in _wanted(plan, options.only):
+            _step(node, project, journal, record, events, observers, options)
+        error = None
+    except ItuneError as failure:
+        error = str(failure)
+        raise
+    finally:
+        journal.close()
+        project.digests.save()
+        record.end(error)
+        observers.run_finished(run=record.name, error=error)
+        events.say("run finished", run=record.name, error=error)
+        events.close()
+    return Outcome(record, dict(project.artifacts))
+
+
+def _wanted(plan: Plan, only: Sequence[str]) -> list[StepNode]:
+    """The nodes to execute, in order: those asked for and what they depend on."""
+    if not only:
+        return list(plan.nodes.values())
+    wanted: set[str] = set()
+    queue = [node.name for node in plan.nodes.values() if node.name in only or node.step in only]
+    missing = [name for name in only if name not in plan.nodes and all(n.step != name for n in plan.nodes.values())]
+    if missing:
+        raise RunError("E-RUN-001", f"no step {missing[0]!r}", fix=f"steps: {', '.join(plan.nodes)}")
+    while queue:
+        node = plan.nodes[queue.pop()]
+        if node.name not in wanted:
+            wanted.add(node.name)
+            queue += [feed.node for feeds in node.inputs.values() for feed in feeds]
+            queue += [name for name in (*node.models, *node.steps) if name in plan.nodes]
+    return [node for node in plan.nodes.values() if node.name in wanted]
+
+
+def _step(
+    node: StepNode,
+    project: Project,
+    journal: Journal,
+    record: RunRecord,
+    events: Events,
+    observers: Observers,
+    options: Options,
+) -> None:
+    label = node.entry.label
+    found = project.find(node)
+    if found is None:
+        raise RunError("E-RUN-002", f"step {node.name} depends on one that was not made")
+    key, parts = found
+    artifact = project.artifacts.get(node.name)
+    began, reused = time.monotonic(), artifact is not None
+    if artifact is None:
+        with project.store.making(key) as scratch:
+            artifact = project.store.get(key)  # another run may have made it while we waited
+            reused = artifact is not None
+            if artifact is None:
+                events.say("step started", step=node.name, component=label, key=key)
+                observers.step_started(step=node.name, component=label, key=key)
+                artifact = _make(node, key, parts, scratch, project, journal, record, events, options)
+        project.artifacts[node.name] = artifact
+    seconds = time.monotonic() - began
+    record.step(saved_node(node, artifact, reused=reused, seconds=seconds))
+    manifest = {**artifact.manifest, "reused": reused}
+    observers.step_finished(step=node.name, component=label, key=key, manifest=manifest)
+    events.say("step finished", step=node.name, key=key, reused=reused, seconds=round(seconds, 3))
+
+
+def _make(
+    node: StepNode,
+    key: str,
+    parts: Mapping[str, Any],
+    scratch: Path,
+    project: Project,
+    journal: Journal,
+    record: RunRecord,
+    events: Events,
+    options: Options,
+) -> Artifact:
+    component = project.component(node)
+    label = node.entry.label
+    serving = Serving(project.served, journal, lambda *place: derive_seed(node.seed, label, *place))
+    context = StepContext(
+        scratch=scratch,
+        seed=node.seed,
+        component=label,
+        code=keys.code_identity(node.entry),
+        models=project.source,
+        serving=serving,
+        mapper=lambda function, items: map_local(function, items, options.workers),
+        part=project.store.part,
+        report=lambda done, total, figures: events.progress(node.name, done, total, figures),
+    )
+    wrappers = [extension.instance for extension in project.extensions if extension.wraps(node.stage)]
+    session = Session(node.stage, component, wrappers)
+    views = {name: project.flow.input(node.name, name) for name in node.inputs}
+    call = _caller(node, session, views, context)
+    began = time.time()
+    processor = time.process_time()
+    with project.store.draft(key) as draft, Ledger(draft, node.name) as ledger:
+        job = Job(
+            step=node.step,
+            label=label,
+            source=node.entry.name,
+            component=component,
+            kind=node.kind,
+            views=views,
+            call=call,
+            draft=draft,
+            ledger=ledger,
+            identity=project.identity,
+            base=project.base_pointer,
+            digest_model=project.digests.of_model,
+        )
+        try:
+            made = EXECUTE[node.stage](job)
+            counts = ledger.settle(made.pop("inputs"), node.max_failed)
+        except ItuneError:
+            kept = record.folder / "failed" / node.name
+            kept.mkdir(parents=True, exist_ok=True)
+            shutil.copy(draft / LEDGER, kept / LEDGER)
+            raise
+        except Exception as error:  # foreign code may raise anything; this is its one boundary, and the cause is kept
+            raise RunError(
+                "E-RUN-004",
+                f"{label} raised {type(error).__name__}: {error}",
+                where=f"step {node.name}",
+                why="this is not an error of the data, which a component reports as RowError",
+                fix="run with --traceback and report it to the plugin's author",
+            ) from error
+        finally:
+            serving.close()
+        manifest = {
+            "key": key,
+            "parts": parts,
+            "stage": node.stage,
+            "component": label,
+            "kind": node.kind,
+            **made,
+            "counts": counts,
+            "requests": {"asked": serving.asked, "recalled": serving.recalled},
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
+            "seconds": round(time.time() - began, 3),
+            "cpu_seconds": round(time.process_time() - processor, 3),
+            "environment": environment(),
+        }
+        write_manifest(draft, manifest)
+    published = project.store.get(key)
+    if published is None:
+        raise RunError("E-RUN-003", "the artifact vanished after it was published", where=str(project.store.root / key))
+    return published
+
+
+def _caller(
+    node: StepNode, session: Session, views: Mapping[str, list[View]], context: StepContext
+) -> Callable[[], Any]:
+    def call() -> Any:
+        if node.stage == "formatters":
+            return session.call(context=context)
+        inputs = {
+            name: [view.dataset for view in views[name]] if spec.many else views[name][0].dataset
+            for name, spec in node.component.inputs.items()
+            if views.get(name)
+        }
+        return session.call(inputs=inputs, context=context)
+
+    return call
