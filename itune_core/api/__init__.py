@@ -1,40 +1,13 @@
 """What plugin authors import. Everything named here is public and versioned with the package; nothing else is."""
 
-from itune_core.api.asking import (
-    Answer,
-    Ask,
-    Completion,
-    Embed,
-    LogProbs,
-    Message,
-    Reply,
-    Request,
-    TokenLogProbs,
-    Vectors,
-)
-from itune_core.api.components import (
-    Backend,
-    Component,
-    Evaluator,
-    Executor,
-    Filter,
-    Formatter,
-    Generator,
-    Input,
-    Inputs,
-    Mixer,
-    Scorer,
-    Trainer,
-)
-from itune_core.api.context import Context, Facts, Finished
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from itune_core.api.errors import DataError, ItuneError, ModelError, PluginError, RecipeError, RowError
-from itune_core.api.fields import ComponentConfig, InputFile, ModelRef, Runtime, Secret, StepRef
 from itune_core.api.hookspecs import hookimpl
-from itune_core.api.models import ModelSource
-from itune_core.api.outcomes import Created, Drawn, Drop, Evaluation, Failed, Keep, TrainedModel
 from itune_core.api.parts import Parts, parts
-from itune_core.api.randomness import derive_rng, derive_seed
-from itune_core.api.reading import BadRow, Row, read_rows
 from itune_core.api.records import (
     Kind,
     Record,
@@ -49,6 +22,40 @@ from itune_core.api.records import (
     records,
     text,
 )
+
+if TYPE_CHECKING:
+    from itune_core.api.asking import (
+        Answer,
+        Ask,
+        Completion,
+        Embed,
+        LogProbs,
+        Message,
+        Reply,
+        Request,
+        TokenLogProbs,
+        Vectors,
+    )
+    from itune_core.api.components import (
+        Backend,
+        Component,
+        Evaluator,
+        Executor,
+        Filter,
+        Formatter,
+        Generator,
+        Input,
+        Inputs,
+        Mixer,
+        Scorer,
+        Trainer,
+    )
+    from itune_core.api.context import Context, Facts, Finished
+    from itune_core.api.fields import ComponentConfig, InputFile, ModelRef, Runtime, Secret, StepRef
+    from itune_core.api.models import ModelSource
+    from itune_core.api.outcomes import Created, Drawn, Drop, Evaluation, Failed, Keep, TrainedModel
+    from itune_core.api.randomness import derive_rng, derive_seed
+    from itune_core.api.reading import BadRow, Row, read_rows
 
 __all__ = [
     "Answer",
@@ -117,3 +124,18 @@ __all__ = [
     "records",
     "text",
 ]
+
+_LATER = ("asking", "components", "context", "fields", "models", "outcomes", "randomness", "reading")
+"""Modules imported when one of their names is first asked for: they cost pydantic and thirty classes, and ``itune
+plugins list`` needs none of them. A function named as its module is (``records``, ``parts``) cannot wait: importing the
+module would hide it."""
+
+
+if not TYPE_CHECKING:  # mypy would take it to mean that every name exists
+
+    def __getattr__(name: str) -> Any:
+        for module in _LATER if name in __all__ else ():
+            found = vars(import_module(f"{__name__}.{module}"))
+            if name in found:
+                return globals().setdefault(name, found[name])
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -245,6 +245,10 @@ class Trainer(Component):
         """Train on ``inputs["train"]``, resuming from ``context.scratch`` if a killed run left checkpoints there."""
         raise TypeError(f"{type(self).__name__} must define train()")
 
+    def preview(self, inputs: Inputs, context: Context) -> Iterator[tuple[str, list[tuple[str, bool]]]]:
+        """Each training row as the model sees it: ``(record id, [(token text, whether it is trained on)])``."""
+        raise TypeError(f"{type(self).__name__} shows no tokens")
+
     @hookimpl
     def itune_train(self, inputs: Inputs, context: Context) -> TrainedModel:
         return self.train(inputs, context)
@@ -320,6 +324,11 @@ class Backend(Component):
 
     def close(self) -> None:
         """Free what :meth:`open` took."""
+
+    def render(self, request: Ask | LogProbs, source: ModelSource | None) -> str:
+        """The text that the model would see, without loading its weights; roles in brackets where a server renders."""
+        turns = request.messages if isinstance(request, Ask) else [*request.prompt, *request.completion]
+        return "\n".join(f"[{turn['role']}] {turn['content']}" for turn in turns)
 
     def generate(self, requests: Sequence[tuple[Ask, Sequence[int]]]) -> Iterable[Answer | Failed]:
         """Answer each `Ask`; its second part is one seed per draw wanted."""

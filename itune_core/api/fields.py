@@ -62,12 +62,14 @@ class Marked:
         marker: which of the markers above.
         value: the value itself.
         many: whether it stands in a list or mapping.
+        place: the same as `path`, key by key: ``("judges", 0, "model")``.
     """
 
     path: str
     marker: Marker
     value: Any
     many: bool
+    place: tuple[str | int, ...]
 
 
 def marked(config: BaseModel) -> Iterator[Marked]:
@@ -77,10 +79,10 @@ def marked(config: BaseModel) -> Iterator[Marked]:
         for marker in info.metadata:
             if isinstance(marker, Marker):
                 annotation = Annotated[annotation, marker]
-        yield from _walk(name, annotation, getattr(config, name), False)
+        yield from _walk((name,), annotation, getattr(config, name), False)
 
 
-def _walk(path: str, annotation: Any, value: Any, many: bool) -> Iterator[Marked]:
+def _walk(place: tuple[str | int, ...], annotation: Any, value: Any, many: bool) -> Iterator[Marked]:
     if value is None:
         return
     origin, arguments = get_origin(annotation), get_args(annotation)
@@ -88,20 +90,25 @@ def _walk(path: str, annotation: Any, value: Any, many: bool) -> Iterator[Marked
         found = [item for item in annotation.__metadata__ if isinstance(item, Marker)]
         if found:
             if isinstance(value, str) or found[0] is RUNTIME:
-                yield Marked(path, found[0], value, many)
+                yield Marked(_written(place), found[0], value, many, place)
         else:
-            yield from _walk(path, arguments[0], value, many)
+            yield from _walk(place, arguments[0], value, many)
     elif origin in (Union, UnionType):
         for argument in arguments:
-            yield from _walk(path, argument, value, many)
+            yield from _walk(place, argument, value, many)
     elif isinstance(value, BaseModel):
         if annotation is type(value):
             for inner in marked(value):
-                yield Marked(f"{path}.{inner.path}", inner.marker, inner.value, many or inner.many)
+                whole = (*place, *inner.place)
+                yield Marked(_written(whole), inner.marker, inner.value, many or inner.many, whole)
     elif isinstance(value, (list, tuple)):
         if origin in (list, tuple, Sequence):
             for number, item in enumerate(value):
-                yield from _walk(f"{path}[{number}]", arguments[0], item, True)
+                yield from _walk((*place, number), arguments[0], item, True)
     elif isinstance(value, dict) and origin in (dict, Mapping):
         for key, item in value.items():
-            yield from _walk(f"{path}.{key}", arguments[1], item, True)
+            yield from _walk((*place, key), arguments[1], item, True)
+
+
+def _written(place: tuple[str | int, ...]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")

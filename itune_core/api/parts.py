@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from itune_core.api.asking import Message
 from itune_core.api.records import Kind, Record, message
+
+if TYPE_CHECKING:
+    from itune_core.api.asking import Message
 
 
 class Parts(NamedTuple):

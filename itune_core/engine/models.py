@@ -97,7 +97,7 @@ class Resolver:
                 "E-MODEL-015",
                 f"the model {spec!r} cannot be had from the hub",
                 why=str(error).splitlines()[0] if str(error) else type(error).__name__,
-                fix="run `itune fetch RECIPE` with a connection; a folder is written ./NAME; without a hub use embedded:NAME",
+                fix="run `itune fetch RECIPE` with a connection; a folder is written ./NAME; no hub: embedded:NAME",
             ) from error
         layout = "sentence-transformers" if (files / "modules.json").is_file() else "transformers"
         return ModelSource(files, layout, f"hub:{spec}@{files.name}", spec, cache=cache)  # type: ignore[arg-type]

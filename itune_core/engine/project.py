@@ -181,12 +181,12 @@ class Project:
     def backend(self, name: str) -> Backend:
         """A backend for the model `name`, configured and settled, not yet open."""
         entry = self._entry(name)
-        if name not in self._backends:
-            self._backends[name] = entry.component(entry.config).settle(self.facts)
-        return entry.component(self._backends[name])
+        if entry.name not in self._settled:
+            self._settled[entry.name] = entry.component(entry.config).settle(self.facts)
+        return entry.component(self._settled[entry.name])
 
     @cached_property
-    def _backends(self) -> dict[str, Any]:
+    def _settled(self) -> dict[str, Any]:
         return {}
 
     def identity(self, name: str) -> str:

@@ -16,7 +16,6 @@ from itune_core.engine.context import StepContext
 from itune_core.engine.environment import environment
 from itune_core.engine.errors import RunError
 from itune_core.engine.events import Events, Listener
-from itune_core.engine.home import Home
 from itune_core.engine.journal import Journal
 from itune_core.engine.ledger import NAME as LEDGER
 from itune_core.engine.ledger import Ledger
@@ -37,12 +36,10 @@ class Options:
 
     Attributes:
         only: steps to execute (with what they need); empty: all.
-        offline: whether nothing may be fetched.
         workers: processes for per-row work.
     """
 
     only: Sequence[str] = ()
-    offline: bool = False
     workers: int = 1
 
 
@@ -59,12 +56,10 @@ class Outcome:
     artifacts: Mapping[str, Artifact] = field(default_factory=dict)
 
 
-def run(plan: Plan, home: Home, project: Project, options: Options, listener: Listener | None = None) -> Outcome:
-    """Execute `plan`.
+def run(project: Project, options: Options = Options(), listener: Listener | None = None) -> Outcome:
+    """Execute a project's plan.
 
     Args:
-        plan: what to do.
-        home: where to keep it.
         project: the plan on this machine.
         options: how.
         listener: shown every event.
@@ -72,6 +67,7 @@ def run(plan: Plan, home: Home, project: Project, options: Options, listener: Li
     Raises:
         ItuneError: a step failed; the run's record says which, and what was made before stays in the store.
     """
+    plan, home = project.plan, project.home
     record = RunRecord.begin(home, plan)
     events = Events(record.folder / "events.jsonl", listener)
     observers = Observers(
@@ -142,7 +138,8 @@ def _step(
                 artifact = _make(node, key, parts, scratch, project, journal, record, events, options)
         project.artifacts[node.name] = artifact
     seconds = time.monotonic() - began
-    record.step(saved_node(node, artifact, reused=reused, seconds=seconds))
+    identities = {name: project.identity(name) for name in node.models}
+    record.step(saved_node(node, artifact, identities, reused=reused, seconds=seconds))
     manifest = {**artifact.manifest, "reused": reused}
     observers.step_finished(step=node.name, component=label, key=key, manifest=manifest)
     events.say("step finished", step=node.name, key=key, reused=reused, seconds=round(seconds, 3))

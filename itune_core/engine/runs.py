@@ -122,8 +122,10 @@ class SavedNode:
         return cls(saved["name"], saved["step"], saved["stage"], kind, saved["key"], inputs)
 
 
-def saved_node(node: StepNode, artifact: Artifact, *, reused: bool, seconds: float) -> dict[str, Any]:
-    """A step as a run's record keeps it."""
+def saved_node(
+    node: StepNode, artifact: Artifact, identities: Mapping[str, str], *, reused: bool, seconds: float
+) -> dict[str, Any]:
+    """A step as a run's record keeps it; `identities` are those of the models it names."""
     inputs = {
         name: [{"node": feed.node, "output": feed.output, "kind": feed.kind, "cast": feed.cast} for feed in feeds]
         for name, feeds in node.inputs.items()
@@ -137,6 +139,7 @@ def saved_node(node: StepNode, artifact: Artifact, *, reused: bool, seconds: flo
         "kind": node.kind,
         "inputs": inputs,
         "models": list(node.models),
+        "identities": dict(identities),
         "key": artifact.key,
         "outputs": artifact.manifest["outputs"],
         "counts": artifact.manifest["counts"],

@@ -1,0 +1,136 @@
+"""``itune inspect``: the rows of a step, as data, as tokens with their loss mask, or as the prompt a model sees."""
+
+from __future__ import annotations
+
+import inspect as python_inspect
+import json
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from itune_core.api.errors import RecipeError
+from itune_core.api.records import Record, records
+from itune_core.cli.opening import Offline, Overrides, RecipeFile, open_project
+from itune_core.cli.terminal import safe
+from itune_core.engine.errors import StoreError
+
+if TYPE_CHECKING:
+    from itune_core.api.asking import Request
+    from itune_core.engine.project import Project
+    from itune_core.recipe.plan import StepNode
+
+app = typer.Typer(help="Show rows as a trainer sees them: tokens, loss mask, prompt.")
+
+
+@app.command()
+def inspect(
+    recipe: RecipeFile,
+    step: Annotated[str, typer.Argument(metavar="STEP", help="A step of the recipe, or a variant of one.")],
+    tokens: Annotated[bool, typer.Option("--tokens", help="Colour every token by whether it is trained on.")] = False,
+    prompt: Annotated[int | None, typer.Option("--prompt", metavar="K", min=0, help="Render row K's prompt.")] = None,
+    limit: Annotated[int, typer.Option("--rows", min=1, help="How many rows.")] = 3,
+    overrides: Overrides = [],  # noqa: B006
+    offline: Offline = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
+) -> None:
+    """Show what goes into a step. What stands before it must have been run."""
+    project = open_project(recipe, overrides, offline=offline)
+    node = _ready(project, step)
+    if tokens:
+        _tokens(project, node, limit, as_json)
+    elif prompt is not None:
+        typer.echo(safe(_prompt(project, node, prompt)))
+    else:
+        for record in islice(records(project.flow.input(node.name)[0].dataset), limit):
+            shown = {name: value for name, value in record.items() if value not in (None, [])}
+            typer.echo(safe(json.dumps(shown, ensure_ascii=False, indent=None if as_json else 2)))
+
+
+def _ready(project: Project, step: str) -> StepNode:
+    """The node of that name, once the artifacts before it are found."""
+    nodes = project.plan.nodes
+    names = [name for name, node in nodes.items() if step in (name, node.step)]
+    if not names:
+        raise RecipeError("E-INSPECT-001", f"no step {step!r}", fix=f"steps: {', '.join(nodes)}")
+    node = nodes[names[0]]
+    if not node.inputs:
+        raise RecipeError("E-INSPECT-002", f"{step!r} reads no records", fix="inspect a step after it")
+    for earlier in nodes.values():
+        found = project.find(earlier)
+        if earlier.name == node.name:
+            if found is None:
+                break
+            return node
+    raise StoreError(
+        "E-STORE-005",
+        f"what {step!r} reads is not made yet",
+        fix=f"itune run {project.plan.file} --only {next(iter(node.inputs.values()))[0].node}",
+    )
+
+
+def _tokens(project: Project, node: StepNode, limit: int, as_json: bool) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    component: Any = project.component(node)
+    if node.stage != "trainers":
+        raise RecipeError("E-INSPECT-003", f"{node.name} is no trainer; --tokens shows what a trainer trains on")
+    views = {name: project.flow.input(node.name, name)[0] for name in node.inputs}
+    inputs = {name: view.dataset for name, view in views.items()}
+    console = Console(highlight=False)
+    for item, spans in islice(component.preview(inputs, _Preview(project)), limit):
+        if as_json:
+            typer.echo(safe(json.dumps({"id": item, "tokens": spans}, ensure_ascii=False)))
+            continue
+        trained = sum(flag for _, flag in spans)
+        line = Text(f"{item}  {len(spans)} tokens, {trained} trained on\n", style="bold")
+        for text, flag in spans:
+            # colour alone would be lost in a pipe or on a monochrome screen: trained tokens are underlined too
+            line.append(safe(text), style="green underline" if flag else "dim")
+        console.print(line, soft_wrap=True)
+
+
+class _Preview:
+    """As much of a context as a preview needs."""
+
+    def __init__(self, project: Project) -> None:
+        self.model = project.source
+
+
+def _prompt(project: Project, node: StepNode, row: int) -> str:
+    """The text that the model of this step is shown for row number `row`."""
+    view = project.flow.input(node.name)[0]
+    if row >= len(view):
+        raise RecipeError("E-INSPECT-004", f"{node.name} reads {len(view)} rows; there is no row {row}")
+    record = next(islice(records(view.dataset), row, None))
+    if node.stage == "trainers":
+        component: Any = project.component(node)
+        inputs = {name: project.flow.input(node.name, name)[0].dataset for name in node.inputs}
+        wanted = (spans for item, spans in component.preview(inputs, _Preview(project)) if item == record["id"])
+        return "".join(text for text, _ in next(wanted))
+    request = _first_request(project, node, record)
+    served = project.served(request.model)
+    return str(served.backend.render(request, served.source))  # type: ignore[arg-type]
+
+
+def _first_request(project: Project, node: StepNode, record: Record) -> Request:
+    """What the step's component asks first for this record."""
+    from itune_core.api.asking import Ask, LogProbs
+    from itune_core.api.randomness import derive_rng
+
+    component: Any = project.component(node)
+    method = {"generators": "generate", "filters": "decide", "scorers": "score", "evaluators": "evaluate"}.get(
+        node.stage
+    )
+    if method is None or not python_inspect.isgeneratorfunction(getattr(component, method)):
+        raise RecipeError("E-INSPECT-005", f"{node.name} asks no model", fix="leave --prompt out")
+    extra: tuple[Any, ...] = ()
+    if node.stage == "generators":
+        extra = (derive_rng(node.seed, node.entry.label, record["id"]),)
+    elif node.stage == "evaluators":
+        extra = (component.config.models[0],)
+    for item in getattr(component, method)(record, *extra):
+        if isinstance(item, (Ask, LogProbs)):
+            return item
+    raise RecipeError("E-INSPECT-005", f"{node.name} asks no model for this row", fix="try another row")

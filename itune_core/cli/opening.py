@@ -1,0 +1,42 @@
+"""From a recipe's file to a project: what several commands begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from itune_core.engine.home import Home
+from itune_core.engine.project import Project
+
+RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe's YAML file.", show_default=False)]
+Overrides = Annotated[
+    list[str],
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one value: steps.sft.with.learning_rate=1e-4. Repeatable."),
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Fetch nothing; open no connection.")]
+
+
+def open_project(recipe: Path, overrides: Sequence[str] = (), *, offline: bool = False) -> Project:
+    """Compile a recipe and meet the machine with it.
+
+    Raises:
+        RecipeError: every mistake of the recipe.
+    """
+    import os
+
+    from itune_core.engine import extensions
+    from itune_core.plugins.policy import Policy
+    from itune_core.recipe.plan import compile
+
+    if offline:  # the libraries that plugins use obey these
+        os.environ["HF_HUB_OFFLINE"] = "1"
+        os.environ["HF_DATASETS_OFFLINE"] = "1"
+    plan = compile(recipe, overrides=overrides)
+    allow = plan.recipe.allow
+    policy = Policy(None if allow is None else frozenset(allow))
+    return Project(
+        plan, Home.beside(recipe), offline=offline, extensions=tuple(extensions.load(plan.extensions, policy))
+    )

@@ -1,0 +1,187 @@
+"""``itune plugins``: what is installed, and what each component takes and gives."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from itune_core.api.errors import PluginError
+from itune_core.api.records import Kind
+from itune_core.cli.terminal import safe
+from itune_core.plugins import catalog
+from itune_core.plugins.catalog import Entry
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+app = typer.Typer(help="List and describe what is installed.", no_args_is_help=True)
+
+
+def _labels(incomplete: str) -> Iterator[str]:
+    """Completion of STAGE/NAME; reads stevedore's cache and imports no plugin."""
+    for stage in catalog.GROUPS:
+        if incomplete.startswith(f"{stage}/"[: len(incomplete)]):
+            yield from (f"{stage}/{name}" for name in catalog.names(stage))
+
+
+Label = Annotated[str, typer.Argument(metavar="STAGE/NAME", autocompletion=_labels)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+# The stages are read from the left-over arguments: typer checks a declared one with pydantic, even when none is given, and
+# importing that would take longer than the list itself.
+@app.command("list", options_metavar="[OPTIONS] [STAGE]...", context_settings={"allow_extra_args": True})
+def list_plugins(
+    context: typer.Context,
+    verify: Annotated[bool, typer.Option("--verify", help="Load each one, and say what is wrong with it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List what is installed, in all stages or in those named. Imports none of it unless --verify is given.
+
+    With --verify the exit code is 1 if anything is broken.
+    """
+    stages = context.args or catalog.GROUPS
+    found = [entry for stage in stages for entry in catalog.entries(stage)]
+    claims = Counter(entry.label for entry in found)
+    problems = [_problem(entry, claims[entry.label], verify) for entry in found]
+    if as_json:
+        typer.echo(json.dumps([_row(*pair) for pair in zip(found, problems, strict=True)], indent=2))
+    else:
+        _print_table(found, problems, verify)
+    if verify and any(problems):
+        raise typer.Exit(1)
+
+
+@app.command()
+def show(label: Label, as_json: Json = False) -> None:
+    """Describe one component: what it does, what it takes and gives, its settings. Imports it."""
+    entry, loaded = _load(label)
+    if as_json:
+        facts = _facts(entry, loaded) | {"schema": loaded.Config.model_json_schema()}
+        typer.echo(json.dumps(facts, indent=2))
+    else:
+        _print_description(entry, loaded)
+
+
+@app.command()
+def schema(label: Label) -> None:
+    """Print the JSON schema of a component's settings. Imports it."""
+    _, loaded = _load(label)
+    typer.echo(json.dumps(loaded.Config.model_json_schema(), indent=2))
+
+
+def _problem(entry: Entry, claims: int, verify: bool) -> PluginError | None:
+    """Why `entry` cannot be used, as far as that can be told without (or with) importing it."""
+    from itune_core.plugins.policy import Policy, check
+
+    try:
+        if claims > 1:
+            catalog.find(entry.stage, entry.name)
+        check(entry, Policy())
+        if verify:
+            _load(entry.label)
+    except PluginError as error:
+        return error
+    return None
+
+
+def _load(label: str) -> tuple[Entry, type[Any]]:
+    from itune_core.plugins.loader import load, load_extension
+    from itune_core.plugins.policy import Policy
+
+    entry = catalog.find(*catalog.parse(label))
+    return entry, (load_extension if entry.stage == "extensions" else load)(entry, Policy())
+
+
+def _row(entry: Entry, problem: PluginError | None) -> dict[str, Any]:
+    return {
+        "stage": entry.stage,
+        "name": entry.name,
+        "distribution": entry.distribution,
+        "version": entry.version,
+        "value": entry.value,
+        "location": entry.location,
+        "problem": problem and {"code": problem.code, "what": problem.what, "why": problem.why, "fix": problem.fix},
+    }
+
+
+def _print_table(found: list[Entry], problems: list[PluginError | None], verify: bool) -> None:
+    """Columns by hand: they read well through a pipe, and importing rich would take longer than the list itself."""
+    rows = [("STAGE", "NAME", "DISTRIBUTION", "VERSION", "WORKS" if verify else "ALLOWED")]
+    for entry, problem in zip(found, problems, strict=True):
+        verdict = f"no: {problem.code}" if problem else "yes"
+        rows.append((entry.stage, entry.name, entry.distribution, entry.version, verdict))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (safe(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
+        typer.echo("  ".join(cells).rstrip())
+    for problem in filter(None, problems):
+        typer.echo(f"\n{safe(str(problem))}")
+
+
+def _facts(entry: Entry, loaded: type[Any]) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "component": entry.label,
+        "distribution": entry.owner,
+        "documentation": inspect.cleandoc(loaded.__doc__ or ""),
+    }
+    if entry.stage == "extensions":
+        from itune_core.plugins.session import check_extension
+
+        return facts | {"hooks": [found.hook for found in check_extension(loaded)]}
+    if entry.stage == "scorers":
+        facts["columns"] = [f"score.<step>{'.' if part else ''}{part}" for part in loaded.columns]
+    return facts | {
+        "inputs": {
+            name: {"kinds": [kind.value for kind in take.kinds], "many": take.many, "required": take.required}
+            for name, take in loaded.inputs.items()
+        },
+        "outputs": list(loaded.outputs),
+        "produces": loaded.produces.value if loaded.produces else None,
+    }
+
+
+def _print_description(entry: Entry, loaded: type[Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from itune_core.cli.typenames import field_type
+
+    facts = _facts(entry, loaded)
+    console = Console(highlight=False)
+    console.print(Text.assemble((entry.label, "bold"), f"  {safe(entry.owner)}\n"))
+    console.print(Text(safe(facts["documentation"]) + "\n"), soft_wrap=True)
+    for line in _lines(facts):
+        console.print(Text(safe(line)), soft_wrap=True)
+    table = Table("setting", "type", "default", "what it does", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name, field in loaded.Config.model_fields.items():
+        cells = (name, field_type(field), _default(field), field.description or "")
+        table.add_row(*(Text(safe(cell)) for cell in cells))
+    console.print()
+    console.print(table if table.row_count else Text("no settings"))
+
+
+def _lines(facts: dict[str, Any]) -> Iterator[str]:
+    """What a component takes and gives, a line each."""
+    for name, take in facts.get("inputs", {}).items():
+        kinds = "any kind" if len(take["kinds"]) == len(Kind) else " or ".join(take["kinds"])
+        notes = [note for note, holds in (("several", take["many"]), ("optional", not take["required"])) if holds]
+        yield f"input {name}: {kinds}" + (f" ({', '.join(notes)})" if notes else "")
+    for word in ("outputs", "produces", "columns", "hooks"):
+        value = facts.get(word)
+        if value:
+            yield f"{word}: {value if isinstance(value, str) else ', '.join(value)}"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    if field.default_factory_takes_validated_data:
+        return "computed"
+    return json.dumps(field.get_default(call_default_factory=True), default=str, ensure_ascii=False)

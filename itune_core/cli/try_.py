@@ -1,0 +1,197 @@
+"""``itune try``: one component on a file of rows, without a recipe and without a store."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import yaml
+from pydantic import ValidationError
+
+from itune_core.api.errors import DataError, RecipeError, RowError
+from itune_core.cli.terminal import safe
+
+if TYPE_CHECKING:
+    import datasets
+
+    from itune_core.api.components import Component
+    from itune_core.engine.serving import Served
+
+app = typer.Typer(help="Run one component on a file of rows, without a recipe.")
+
+
+@app.command()
+def try_(
+    label: Annotated[str, typer.Argument(metavar="STAGE/NAME", help="The component.")],
+    rows: Annotated[Path, typer.Option("--rows", help="Raw rows for a formatter; JSON-lines records for the others.")],
+    settings: Annotated[
+        list[str], typer.Option("--with", metavar="KEY=VALUE", help="A setting; the value is YAML. Repeatable.")
+    ] = [],  # noqa: B006
+    limit: Annotated[int, typer.Option(min=1, help="Use only the first so many rows.")] = 20,
+    seed: Annotated[int, typer.Option(help="The step's seed.")] = 0,
+) -> None:
+    """Run one component and print what it says of each row, a JSON line each.
+
+    A setting that names a model takes what a recipe would write under `model:`, such as embedded:smollm2-135m; it is
+    asked through the backend `transformers`. Records are objects with the columns of one kind: `messages`, or `prompt`,
+    or `prompt`, `chosen` and `rejected`, ... Trainers are not tried: write a recipe with a `limit`.
+    """
+    from itune_core.plugins import catalog, loader
+    from itune_core.plugins.policy import Policy
+    from itune_core.plugins.session import Session
+
+    stage, _, name = label.partition("/")
+    cls = loader.load(catalog.find(stage, name), Policy(None))
+    if stage not in ("formatters", "generators", "filters", "scorers", "mixers", "evaluators"):
+        raise RecipeError("E-TRY-001", f"{label} cannot be tried", fix="use it in a recipe with a small input")
+    values = dict(_setting(text) for text in settings)
+    if stage == "formatters":
+        values = {"path": str(rows.absolute()), "limit": limit, **values}
+    component = _configure(cls, label, values)
+    with tempfile.TemporaryDirectory(prefix="itune-try-") as folder:
+        context = _context(component, label, seed, Path(folder))
+        call: dict[str, Any] = {"context": context}
+        ids: list[str] = []
+        if stage != "formatters":
+            data = _records(rows, limit)
+            ids = list(data["id"])
+            first, spec = next(iter(cls.inputs.items()))
+            call["inputs"] = {first: [data] if spec.many else data}
+        for line in _lines(stage, Session(stage, component).call(**call), ids):
+            typer.echo(safe(json.dumps(line, ensure_ascii=False, default=str)))
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise RecipeError("E-TRY-002", f"--with {text!r} has no '='", fix="write --with key=value")
+    try:
+        return key, float(value) if value.lower().count("e") == 1 and value[0].isdigit() else yaml.safe_load(value)
+    except (yaml.YAMLError, ValueError):
+        return key, value
+
+
+def _configure(cls: type[Component], label: str, values: Mapping[str, Any]) -> Component:
+    try:
+        return cls(cls.Config(**values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise RecipeError(
+            "E-TRY-003", f"{label}: {where}: {first['msg']}", fix=f"itune plugins show {label} lists its settings"
+        ) from error
+
+
+def _context(component: Component, label: str, seed: int, folder: Path) -> Any:
+    from itune_core.api.randomness import derive_seed
+    from itune_core.engine.context import StepContext
+    from itune_core.engine.digest import FileDigests
+    from itune_core.engine.facts import MachineFacts
+    from itune_core.engine.journal import Journal
+    from itune_core.engine.local import map_local
+    from itune_core.engine.models import Resolver
+    from itune_core.engine.serving import Serving
+
+    resolver = Resolver(FileDigests(folder / "digests.json"), False, Path.cwd())
+    facts = MachineFacts(folder / "machine.json")
+    serving = Serving(
+        lambda spec: _served(spec, resolver, facts),
+        Journal(folder / "journal.sqlite"),
+        lambda *place: derive_seed(seed, label, *place),
+    )
+    return StepContext(
+        scratch=folder,
+        seed=seed,
+        component=label,
+        code="",
+        models=resolver.find,
+        serving=serving,
+        mapper=lambda function, items: map_local(function, items, 1),
+        part=lambda key, make: _part(folder / key, make),
+        report=lambda done, total, figures: None,
+    )
+
+
+def _part(folder: Path, make: Any) -> Path:
+    folder.mkdir()
+    make(folder)
+    return folder
+
+
+def _served(spec: str, resolver: Any, facts: Any) -> Served:
+    from itune_core.engine.serving import Served
+    from itune_core.plugins import catalog, loader
+    from itune_core.plugins.policy import Policy
+
+    cls: Any = loader.load(catalog.find("backends", "transformers"), Policy(None))
+    backend = cls(cls(cls.Config(model=spec)).settle(facts))
+    source = resolver.find(spec)
+    return Served(backend, source, source.identity)
+
+
+def _records(path: Path, limit: int) -> datasets.Dataset:
+    """The file's rows as records of the kind whose columns they have."""
+    import datasets
+
+    from itune_core.api import records as kinds
+    from itune_core.api.reading import BadRow, read_rows
+
+    builders: dict[str, tuple[kinds.Kind, Any]] = {
+        "messages": (kinds.Kind.CONVERSATION, kinds.conversation),
+        "chosen": (kinds.Kind.PREFERENCE, kinds.preference),
+        "candidates": (kinds.Kind.RANKING, kinds.ranking),
+        "completion": (kinds.Kind.FEEDBACK, kinds.feedback),
+        "prompt": (kinds.Kind.PROMPT, kinds.prompt),
+        "text": (kinds.Kind.TEXT, kinds.text),
+    }
+    made, kind = [], None
+    for number, row in enumerate(read_rows([str(path)])):
+        if number == limit:
+            break
+        if isinstance(row, BadRow):
+            raise row.error
+        column = next((name for name in builders if name in row), None)
+        if column is None:
+            raise DataError("E-TRY-004", "this row is no record", where=row.where, fix=f"give it {', '.join(builders)}")
+        found, build = builders[column]
+        kind = kind or found
+        if found != kind:
+            raise DataError("E-TRY-004", f"this row is a {found}, those before are {kind}", where=row.where)
+        values = {name: value for name, value in row.items() if name not in ("id", "kind")}
+        try:
+            record = build(**values)
+        except (RowError, TypeError) as error:
+            raise DataError("E-TRY-004", f"this row is no {found}: {error}", where=row.where) from error
+        made.append({**record, "id": str(row.get("id", number))})
+    if kind is None:
+        raise DataError("E-TRY-004", "there is no row", where=str(path))
+    return datasets.Dataset.from_list(made, features=kinds.features(kind))
+
+
+def _lines(stage: str, result: Any, ids: list[str]) -> Iterator[Mapping[str, Any]]:
+    """What a stage's result says of each row."""
+    from dataclasses import asdict, is_dataclass
+
+    def plain(value: Any) -> Any:
+        from itune_core.api.outcomes import Created
+        from itune_core.api.records import Record
+
+        if isinstance(value, Created):
+            return {"created": {k: v for k, v in value.record.items() if v not in (None, [])}}
+        if isinstance(value, Record):
+            return {"record": {k: v for k, v in value.items() if v not in (None, [])}}
+        return {type(value).__name__.lower(): asdict(value)} if is_dataclass(value) else {"values": value}  # type: ignore[arg-type]
+
+    if stage == "evaluators":
+        yield from ({"row": row} for row in result.table)
+        yield {"metrics": result.metrics}
+    elif stage == "mixers":
+        yield from (asdict(draw) for draw in result)
+    elif stage in ("formatters", "generators"):
+        yield from ({"item": item, **plain(outcome)} for item, outcome in result)
+    else:
+        yield from ({"item": item, **plain(outcome)} for item, outcome in zip(ids, result, strict=True))

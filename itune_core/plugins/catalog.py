@@ -1,0 +1,202 @@
+"""Find: what is installed, by stage and name, without importing any of it.
+
+Two views, each for what it is good at. stevedore's listing is cached on disk, so :func:`names` is cheap enough for
+every press of the tab key; but it knows no owner, merges two distributions that publish the same target, and may miss
+a distribution that was re-installed in place within the last two minutes. :func:`entries` and :func:`find` read the
+installed metadata itself: they name the owner and version, see duplicates wherever they stand, and are never stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from itune_core.api.errors import PluginError
+from itune_core.api.hookspecs import RESOURCES, STAGES
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
+
+GROUPS = (*STAGES, *RESOURCES)
+"""Stages in pipeline order, then resources; each is the entry-point group ``itune.<name>``."""
+
+UNKNOWN = "unknown"
+"""Distribution and version of an entry whose metadata is damaged; the policy refuses it."""
+
+
+@dataclass(frozen=True, order=True)
+class Entry:
+    """Something installed that can be loaded; nothing of it has been imported.
+
+    Attributes:
+        stage: one of :data:`GROUPS`.
+        name: its name in that stage.
+        value: what is loaded, ``module:attribute``.
+        distribution: name of the distribution that ships it, as its metadata spells it.
+        version: that distribution's version.
+        location: the folder on ``sys.path`` that holds the distribution's metadata.
+        requires: the distribution's ``Requires-Dist`` lines.
+    """
+
+    stage: str
+    name: str
+    value: str
+    distribution: str
+    version: str
+    location: str
+    requires: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """As a recipe names it: ``trainers/dpo``."""
+        return f"{self.stage}/{self.name}"
+
+    @property
+    def owner(self) -> str:
+        """Who ships it: ``itune-trainers 0.1.0``."""
+        return f"{self.distribution} {self.version}"
+
+    def __str__(self) -> str:
+        return f"{self.label} ({self.owner})"
+
+
+def names(stage: str) -> list[str]:
+    """Names installed in `stage`, sorted; fast, for completion and suggestions.
+
+    May lag behind an in-place re-install for up to two minutes; :func:`find` never does.
+
+    Raises:
+        PluginError: ``E-PLUGIN-003`` there is no such stage.
+    """
+    from stevedore.named import NamedExtensionManager
+
+    _check_stage(stage)
+    # Asked for no names, a NamedExtensionManager imports nothing; there is no lister without an instance.
+    manager = NamedExtensionManager(f"itune.{stage}", [], on_missing_entrypoints_callback=None)
+    return sorted(set(manager.entry_points_names()))
+
+
+def entries(stage: str) -> list[Entry]:
+    """Everything installed in `stage`, sorted by name. A name that two distributions claim is there twice.
+
+    Raises:
+        PluginError: ``E-PLUGIN-003`` there is no such stage.
+    """
+    _check_stage(stage)
+    return _installed().get(stage, [])[:]
+
+
+def find(stage: str, name: str) -> Entry:
+    """The one entry of that name. Does not load it.
+
+    Raises:
+        PluginError: ``E-PLUGIN-003`` there is no such stage; ``E-PLUGIN-001`` no such name is installed;
+            ``E-PLUGIN-002`` more than one distribution publishes it.
+    """
+    matches = [entry for entry in entries(stage) if entry.name == name]
+    if not matches:
+        refresh()  # installed since this process first looked?
+        matches = [entry for entry in entries(stage) if entry.name == name]
+    if not matches:
+        raise _not_found(stage, name)
+    if len(matches) > 1:
+        raise PluginError(
+            "E-PLUGIN-002",
+            f"{stage}/{name} is published by {len(matches)} distributions",
+            why="; ".join(f"{entry.owner} ({entry.value}) in {entry.location}" for entry in matches),
+            fix=f"pip uninstall all but one of {', '.join(sorted({entry.distribution for entry in matches}))}",
+        )
+    return matches[0]
+
+
+def parse(label: str) -> tuple[str, str]:
+    """Stage and name of a label such as ``trainers/dpo``.
+
+    Raises:
+        PluginError: ``E-PLUGIN-004`` it is not of that form; ``E-PLUGIN-003`` there is no such stage.
+    """
+    stage, slash, name = label.partition("/")
+    if not slash or not name or "/" in name:
+        raise PluginError("E-PLUGIN-004", f"{label!r} is not STAGE/NAME", fix="write it as in trainers/dpo")
+    _check_stage(stage)
+    return stage, name
+
+
+def refresh() -> None:
+    """Forget what was read: the next look-up reads the installed metadata again."""
+    _scan.cache_clear()
+
+
+def nearest(word: str, known: Iterable[str]) -> list[str]:
+    """At most three of `known` that look like `word`, best first."""
+    from difflib import get_close_matches
+
+    return get_close_matches(word, list(known), n=3, cutoff=0.6)
+
+
+def _check_stage(stage: str) -> None:
+    if stage not in GROUPS:
+        close = nearest(stage, GROUPS)
+        raise PluginError(
+            "E-PLUGIN-003",
+            f"there is no stage {stage!r}",
+            why=f"stages are {', '.join(STAGES)}; resources are {', '.join(RESOURCES)}",
+            fix=f"did you mean {' or '.join(close)}?" if close else None,
+        )
+
+
+def _not_found(stage: str, name: str) -> PluginError:
+    installed = entries(stage)
+    elsewhere = [f"{other}/{name}" for other in GROUPS if any(entry.name == name for entry in entries(other))]
+    close = [f"{stage}/{near}" for near in nearest(name, (entry.name for entry in installed))]
+    listed = ", ".join(f"{entry.name} ({entry.owner})" for entry in installed)
+    hints = [f"did you mean {' or '.join([*elsewhere, *close])}?"] if elsewhere or close else []
+    ours = f"itune-{stage}"
+    if stage in STAGES and all(entry.distribution != ours for entry in installed):
+        hints.append(f"pip install {ours}")
+    else:
+        hints.append(f"pip install the distribution that publishes {stage}/{name}")
+    return PluginError(
+        "E-PLUGIN-001",
+        f"{stage}/{name} is not installed",
+        why=f"installed {stage}: {listed}" if listed else f"no distribution here publishes {stage}",
+        fix=" Otherwise ".join(hints),
+    )
+
+
+def _installed() -> dict[str, list[Entry]]:
+    import sys
+
+    return _scan(tuple(sys.path))
+
+
+@lru_cache(maxsize=1)
+def _scan(path: tuple[str, ...]) -> dict[str, list[Entry]]:
+    """All our entries by stage, from one pass over the metadata on `path`, which must be ``sys.path``."""
+    import importlib.metadata
+
+    found: dict[str, list[Entry]] = {}
+    owners: dict[Distribution, tuple[str, str, str, tuple[str, ...]]] = {}
+    points = importlib.metadata.entry_points()
+    for stage in GROUPS:
+        for point in points.select(group=f"itune.{stage}"):
+            if point.dist is None:
+                continue
+            if point.dist not in owners:  # parsing the metadata is the slow part of a scan
+                owners[point.dist] = _owner(point.dist)
+            found.setdefault(stage, []).append(Entry(stage, point.name, point.value, *owners[point.dist]))
+    return {stage: sorted(members) for stage, members in found.items()}
+
+
+def _owner(distribution: Distribution) -> tuple[str, str, str, tuple[str, ...]]:
+    location = str(distribution.locate_file(""))
+    if not (distribution.read_text("METADATA") or distribution.read_text("PKG-INFO")):
+        # What an interrupted install leaves behind. Listing must survive it; using it is refused by the policy.
+        return UNKNOWN, UNKNOWN, location, ()
+    metadata = distribution.metadata
+    name, version = metadata["Name"], metadata["Version"]
+    if not name or not version:
+        return UNKNOWN, UNKNOWN, location, ()
+    return name, version, location, tuple(distribution.requires or ())

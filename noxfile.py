@@ -1,0 +1,107 @@
+"""One door for every task: ``nox -l`` lists them.
+
+Every session installs into an environment of its own, with ``constraints.txt``: the exact set of versions that this
+project is developed and tested with.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["lint", "types", "docs", "tests"]
+nox.options.default_venv_backend = "venv"
+nox.options.reuse_existing_virtualenvs = True
+
+ROOT = Path(__file__).parent
+PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
+TEST_TOOLS = ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "trl"]
+CORE_TESTS = ["tests"]
+
+
+def _install_workspace(session: nox.Session, *tools: str) -> None:
+    """The core and every plugin, editable, with the pinned versions of what they need."""
+    session.install("--upgrade", "pip", "-c", "constraints.txt", silent=True)
+    editable = [part for folder in (ROOT, *PLUGINS) for part in ("-e", str(folder))]
+    session.install("-c", "constraints.txt", *editable, *tools, silent=True)
+
+
+def _quiet_environment(session: nox.Session) -> None:
+    """Nothing phones home, nothing fights over cores, nothing is read from or written to the user's hub cache."""
+    session.env |= {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests of the core and of the plugins; arguments go to pytest."""
+    _install_workspace(session, *TEST_TOOLS)
+    _quiet_environment(session)
+    session.env["OMP_NUM_THREADS"] = "1"
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+        return
+    # A worker a core; the slow ones, which hold a real model in memory each, then one after the other.
+    session.run("pytest", "-q", "-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile", "-m", "not slow")
+    session.run("pytest", "-q", "-m", "slow")
+
+
+@nox.session
+def quickstart(session: nox.Session) -> None:
+    """Run the quickstart: format, filter, score, mix, tune, align, measure. Prints a table and a report's path."""
+    _install_workspace(session)
+    _quiet_environment(session)
+    session.run("itune", "run", "examples/quickstart/recipe.yaml", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and imports."""
+    session.install("-c", "constraints.txt", "ruff", silent=True)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy: strict on the core, plain on the plugins."""
+    session.install("-c", "constraints.txt", "-e", ".", "mypy", "types-PyYAML", "numpy", silent=True)
+    session.run("mypy", "itune_core")
+    for folder in PLUGINS:
+        package = folder / folder.name.replace("-", "_")
+        session.run("mypy", "--config-file", "mypy-plugins.ini", str(package))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a dead link is an error."""
+    session.install("-c", "constraints.txt", "-e", ".", "zensical", "mkdocstrings-python", silent=True)
+    session.run("python", "docs/errors_page.py", "--check")
+    session.run("zensical", "build", "--strict", "--clean")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Benchmarks against the named peers; prints tables and writes benchmarks/results/*.json."""
+    _install_workspace(session, "trl")
+    _quiet_environment(session)
+    session.env["OMP_NUM_THREADS"] = "1"
+    wanted = session.posargs or sorted(path.name for path in (ROOT / "benchmarks").glob("[!_]*.py"))
+    for name in wanted:
+        session.run("python", f"benchmarks/{name}")
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """The fast tests, with the oldest versions that the packages' metadata admits."""
+    session.install("uv", "-c", "constraints.txt", silent=True)
+    editable = [part for folder in (ROOT, *PLUGINS) for part in ("-e", str(folder))]
+    python = str(Path(session.virtualenv.location) / "bin" / "python")
+    session.run(
+        "uv", "pip", "install", "--python", python, "--resolution", "lowest-direct", "torch==2.13.0", *editable,
+        "pytest", "pytest-timeout", "pytest-xdist", "hypothesis",
+    )  # fmt: skip
+    _quiet_environment(session)
+    session.env["OMP_NUM_THREADS"] = "1"
+    session.run("pytest", "-q", "-n", "2", "--dist", "loadfile", "-m", "not slow")
