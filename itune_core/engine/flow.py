@@ -70,7 +70,7 @@ class Flow:
         import numpy as np
 
         mask = np.load(artifact.folder / MASK, allow_pickle=False)
-        number = list(artifact.manifest["outputs"]).index(output)
+        number = artifact.manifest["outputs"][output]["number"]
         return self.input(name)[0].select(np.flatnonzero(mask == number))
 
     def _mixed(self, name: str, artifact: Artifact) -> View:

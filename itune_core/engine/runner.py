@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -199,14 +200,6 @@ def _make(
             kept.mkdir(parents=True, exist_ok=True)
             shutil.copy(draft / LEDGER, kept / LEDGER)
             raise
-        except Exception as error:  # foreign code may raise anything; this is its one boundary, and the cause is kept
-            raise RunError(
-                "E-RUN-004",
-                f"{label} raised {type(error).__name__}: {error}",
-                where=f"step {node.name}",
-                why="this is not an error of the data, which a component reports as RowError",
-                fix="run with --traceback and report it to the plugin's author",
-            ) from error
         finally:
             serving.close()
         manifest = {
@@ -233,14 +226,41 @@ def _make(
 def _caller(
     node: StepNode, session: Session, views: Mapping[str, list[View]], context: StepContext
 ) -> Callable[[], Any]:
+    """The call of a step's hook; what it raises, then or while its result is read, becomes an error of the run."""
+
     def call() -> Any:
-        if node.stage == "formatters":
-            return session.call(context=context)
         inputs = {
             name: [view.dataset for view in views[name]] if spec.many else views[name][0].dataset
             for name, spec in node.component.inputs.items()
             if views.get(name)
         }
-        return session.call(inputs=inputs, context=context)
+        arguments: dict[str, Any] = {"context": context}
+        if node.stage != "formatters":
+            arguments["inputs"] = inputs
+        with _foreign(node):
+            result = session.call(**arguments)
+        return _watched(result, node) if isinstance(result, Iterator) else result
 
     return call
+
+
+def _watched(results: Iterator[Any], node: StepNode) -> Iterator[Any]:
+    with _foreign(node):
+        yield from results
+
+
+@contextmanager
+def _foreign(node: StepNode) -> Iterator[None]:
+    """A component's code runs here: it may raise anything, and this is the one boundary where that is caught."""
+    try:
+        yield
+    except (ItuneError, GeneratorExit):
+        raise
+    except Exception as error:
+        raise RunError(
+            "E-RUN-004",
+            f"{node.entry.label} raised {type(error).__name__}: {error}",
+            where=f"step {node.name}",
+            why="this is not an error of the data, which a component reports as RowError",
+            fix="run with --traceback and report it to the plugin's author",
+        ) from error

@@ -160,7 +160,10 @@ def filters(job: Job) -> dict[str, Any]:
         else:
             raise job.broken(f"gave a {type(verdict).__name__} for {item}")
     np.save(job.draft / MASK, mask, allow_pickle=False)
-    published = {name: _published(job.rows.select(np.flatnonzero(mask == n))) for n, name in enumerate(outputs)}
+    published = {
+        name: {"number": number, **_published(job.rows.select(np.flatnonzero(mask == number)))}
+        for number, name in enumerate(outputs)
+    }
     return {"inputs": len(ids), "outputs": published}
 
 

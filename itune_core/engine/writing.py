@@ -47,8 +47,12 @@ class RecordWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._writer.close()
-        self._sink.close()
+        self._close()
+
+    def _close(self) -> None:
+        if not self._sink.closed:
+            self._writer.close()
+            self._sink.close()
 
     def add(self, record: Record) -> None:
         """Append a record; its id is set here."""
@@ -79,8 +83,7 @@ class RecordWriter:
 
         if self._rows:
             self._flush()
-        self._writer.close()
-        self._sink.close()
+        self._close()
         datasets.disable_progress_bars()
         datasets.Dataset.from_file(str(self._raw)).save_to_disk(str(self.folder / RECORDS))
         self._raw.unlink()

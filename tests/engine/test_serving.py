@@ -1,0 +1,142 @@
+"""Serving: the journal answers first, what is asked enters it, failures do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from itune_core.api import Answer, Ask, Backend, Completion, Embed, Failed, LogProbs, TokenLogProbs, Vectors, message
+from itune_core.api.randomness import derive_seed
+from itune_core.engine.asking import Question
+from itune_core.engine.journal import Journal
+from itune_core.engine.serving import Served, Serving
+
+
+class Echo(Backend):
+    """Answers with the last message and the seed; fails on the word "fail"."""
+
+    needs_weights = False
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.asked: list[object] = []
+        self.opened = self.closed = 0
+
+    def open(self, source: object) -> None:
+        self.opened += 1
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def generate(self, requests: Sequence[tuple[Ask, Sequence[int]]]) -> Iterable[Answer | Failed]:
+        for ask, seeds in requests:
+            self.asked.append(ask)
+            text = str(ask.messages[-1]["content"])
+            if text == "fail":
+                yield Failed("E-BACKEND-001", "refused")
+            else:
+                yield Answer(tuple(Completion(f"{text} {seed}", "stop", 1, 1) for seed in seeds))
+
+    def logprobs(self, requests: Sequence[LogProbs]) -> Iterable[TokenLogProbs]:
+        self.asked += requests
+        return [TokenLogProbs([-0.5] * len(request.completion)) for request in requests]
+
+    def embed(self, requests: Sequence[Embed]) -> Iterable[Vectors]:
+        self.asked += requests
+        return [Vectors([[float(len(text)), 0.0] for text in request.texts]) for request in requests]
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    opened = Journal(tmp_path / "journal.sqlite")
+    yield opened
+    opened.close()
+
+
+def _serving(journal: Journal, backend: Backend, identity: str = "m") -> Serving:
+    return Serving(lambda name: Served(backend, None, identity), journal, lambda *place: derive_seed(0, *place))
+
+
+def _ask(text: str, **options: object) -> Ask:
+    return Ask("m", (message("user", text),), **options)  # type: ignore[arg-type]
+
+
+def test_a_second_time_nothing_is_asked(journal: Journal) -> None:
+    wave = [Question("a", 0, _ask("one", temperature=1.0, n=3)), Question("b", 0, _ask("two"))]
+    first = Echo()
+    replies = _serving(journal, first).answer(wave)
+    second = Echo()
+    assert _serving(journal, second).answer(wave) == replies
+    assert (len(first.asked), len(second.asked), second.opened) == (4, 0, 0)
+
+
+def test_each_draw_has_its_own_seed_and_its_own_answer(journal: Journal) -> None:
+    (reply,) = _serving(journal, Echo()).answer([Question("a", 0, _ask("hi", temperature=1.0, n=4))])
+    assert isinstance(reply, Answer)
+    assert len(set(reply.texts)) == 4
+
+
+def test_more_draws_ask_only_for_those_that_are_missing(journal: Journal) -> None:
+    serving = _serving(journal, Echo())
+    (few,) = serving.answer([Question("a", 0, _ask("hi", temperature=1.0, n=2))])
+    (more,) = serving.answer([Question("a", 0, _ask("hi", temperature=1.0, n=5))])
+    assert isinstance(few, Answer)
+    assert isinstance(more, Answer)
+    assert more.texts[:2] == few.texts
+    assert (serving.asked, serving.recalled) == (5, 2)
+
+
+def test_two_records_with_one_greedy_question_share_its_answer(journal: Journal) -> None:
+    backend = Echo()
+    replies = _serving(journal, backend).answer([Question("a", 0, _ask("hi")), Question("b", 0, _ask("hi", n=2))])
+    assert len(backend.asked) == 1
+    assert isinstance(replies[1], Answer)
+    assert replies[1].texts == ["hi 0", "hi 0"]
+
+
+def test_two_records_with_one_sampled_question_draw_apart(journal: Journal) -> None:
+    replies = _serving(journal, Echo()).answer([Question(key, 0, _ask("hi", temperature=1.0)) for key in "ab"])
+    assert replies[0] != replies[1]
+
+
+def test_failures_are_not_kept(journal: Journal) -> None:
+    backend = Echo()
+    wave = [Question("a", 0, _ask("fail")), Question("b", 0, _ask("fine"))]
+    for _ in range(2):
+        failed, fine = _serving(journal, backend).answer(wave)
+        assert failed == Failed("E-BACKEND-001", "refused")
+        assert isinstance(fine, Answer)
+    assert [ask.messages[-1]["content"] for ask in backend.asked] == ["fail", "fine", "fail"]  # type: ignore[attr-defined]
+
+
+def test_another_model_is_another_question(journal: Journal) -> None:
+    backend = Echo()
+    for identity in ("one", "two"):
+        _serving(journal, backend, identity).answer([Question("a", 0, _ask("hi"))])
+    assert len(backend.asked) == 2
+
+
+def test_embeddings_are_kept_by_text(journal: Journal) -> None:
+    backend = Echo()
+    serving = _serving(journal, backend)
+    serving.answer([Question("a", 0, Embed("m", ("x", "yy")))])
+    (reply,) = serving.answer([Question("b", 0, Embed("m", ("yy", "zzz")))])
+    assert reply == Vectors([[2.0, 0.0], [3.0, 0.0]])
+    assert [request.texts for request in backend.asked] == [("x",), ("yy",), ("zzz",)]  # type: ignore[attr-defined]
+
+
+def test_scores_come_back_in_order_across_kinds(journal: Journal) -> None:
+    turn = message("assistant", "A")
+    wave = [
+        Question("a", 0, LogProbs("m", (), (turn, turn))),
+        Question("b", 0, _ask("hi")),
+        Question("c", 0, LogProbs("m", (), (turn,))),
+    ]
+    serving = _serving(journal, backend := Echo())
+    two, answer, one = serving.answer(wave)
+    assert (two, one) == (TokenLogProbs([-0.5, -0.5]), TokenLogProbs([-0.5]))
+    assert isinstance(answer, Answer)
+    serving.close()
+    assert (backend.opened, backend.closed) == (1, 1)
