@@ -103,8 +103,9 @@ def _walk(place: tuple[str | int, ...], annotation: Any, value: Any, many: bool)
                 yield Marked(_written(whole), inner.marker, inner.value, many or inner.many, whole)
     elif isinstance(value, (list, tuple)):
         if origin in (list, tuple, Sequence):
-            for number, item in enumerate(value):
-                yield from _walk((*place, number), arguments[0], item, True)
+            types = arguments if origin is tuple and Ellipsis not in arguments else arguments[:1] * len(value)
+            for number, (inside, item) in enumerate(zip(types, value, strict=True)):
+                yield from _walk((*place, number), inside, item, True)
     elif isinstance(value, dict) and origin in (dict, Mapping):
         for key, item in value.items():
             yield from _walk((*place, key), arguments[1], item, True)

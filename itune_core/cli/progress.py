@@ -67,9 +67,8 @@ class RunDisplay:
             task = self._tasks[event["step"]]
             self._bars.update(task, completed=event["done"], total=event["total"], figures=figures)
         elif name == "step finished":
-            task = self._tasks.pop(event["step"], None)
-            if task is not None:
-                self._bars.remove_task(task)
+            if event["step"] in self._tasks:
+                self._bars.remove_task(self._tasks.pop(event["step"]))
             done = "already made" if event["reused"] else f"done in {event['seconds']:.1f} s"
             self._say(f"{safe(event['step'])}: {done}")
         elif name == "warning":

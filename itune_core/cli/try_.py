@@ -137,16 +137,16 @@ def _records(path: Path, limit: int) -> datasets.Dataset:
     """The file's rows as records of the kind whose columns they have."""
     import datasets
 
-    from itune_core.api import records as kinds
+    from itune_core import api
     from itune_core.api.reading import BadRow, read_rows
 
-    builders: dict[str, tuple[kinds.Kind, Any]] = {
-        "messages": (kinds.Kind.CONVERSATION, kinds.conversation),
-        "chosen": (kinds.Kind.PREFERENCE, kinds.preference),
-        "candidates": (kinds.Kind.RANKING, kinds.ranking),
-        "completion": (kinds.Kind.FEEDBACK, kinds.feedback),
-        "prompt": (kinds.Kind.PROMPT, kinds.prompt),
-        "text": (kinds.Kind.TEXT, kinds.text),
+    builders: dict[str, tuple[api.Kind, Any]] = {
+        "messages": (api.Kind.CONVERSATION, api.conversation),
+        "chosen": (api.Kind.PREFERENCE, api.preference),
+        "candidates": (api.Kind.RANKING, api.ranking),
+        "completion": (api.Kind.FEEDBACK, api.feedback),
+        "prompt": (api.Kind.PROMPT, api.prompt),
+        "text": (api.Kind.TEXT, api.text),
     }
     made, kind = [], None
     for number, row in enumerate(read_rows([str(path)])):
@@ -169,7 +169,7 @@ def _records(path: Path, limit: int) -> datasets.Dataset:
         made.append({**record, "id": str(row.get("id", number))})
     if kind is None:
         raise DataError("E-TRY-004", "there is no row", where=str(path))
-    return datasets.Dataset.from_list(made, features=kinds.features(kind))
+    return datasets.Dataset.from_list(made, features=api.features(kind))
 
 
 def _lines(stage: str, result: Any, ids: list[str]) -> Iterator[Mapping[str, Any]]:

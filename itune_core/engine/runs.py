@@ -41,10 +41,8 @@ class RunRecord:
         folder = home.runs / f"{stamp}-{plan.name}-{secrets.token_hex(3)}"
         folder.mkdir(parents=True)
         shutil.copy(plan.file, folder / "recipe.yaml")
-        plugins = {
-            node.entry.label: {"distribution": node.entry.distribution, "version": node.entry.version}
-            for node in (*plan.nodes.values(), *plan.models.values())
-        }
+        entries = [node.entry for node in plan.nodes.values()] + [model.entry for model in plan.models.values()]
+        plugins = {entry.label: {"distribution": entry.distribution, "version": entry.version} for entry in entries}
         record = cls(
             folder,
             {

@@ -1,0 +1,119 @@
+"""``itune plan``: what a run would do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from itune_core.cli.opening import Offline, Overrides, RecipeFile, open_project
+from itune_core.cli.terminal import safe
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from itune_core.recipe.plan import Feed, Plan, StepNode
+
+app = typer.Typer(help="Show what a run would do, and what is already done.")
+
+
+@app.command()
+def command(
+    recipe: RecipeFile,
+    overrides: Overrides = [],  # noqa: B006  # typer copies it
+    offline: Offline = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+) -> None:
+    """Show the steps of a recipe in the order they run, what feeds each, and which are in the store already."""
+    project = open_project(recipe, overrides, offline=offline)
+    states = project.states()
+    if as_json:
+        typer.echo(json.dumps(plan_facts(project.plan, states), indent=2, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    Console(highlight=False).print(plan_table(project.plan, states))
+
+
+def plan_table(plan: Plan, states: Mapping[str, str] | None = None) -> Table:
+    """The plan as a table, one row a node.
+
+    Args:
+        plan: the plan.
+        states: what a run would do with each node, by name; None: no such column.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    varies = any(node.variant for node in plan.nodes.values())
+    for header in ("step", "uses", "reads", "gives", *(["variant"] if varies else []), *(["state"] if states else [])):
+        table.add_column(header, overflow="fold")
+    for node in plan.nodes.values():
+        cells = [
+            node.step,
+            f"{node.stage}/{node.uses}",
+            _reads(node),
+            node.kind.value if node.kind else {"trainers": "a model"}.get(node.stage, "figures"),
+        ]
+        if varies:
+            cells.append(", ".join(f"{axis}={value}" for axis, value in node.variant.items()))
+        if states:
+            cells.append(states.get(node.name, ""))
+        table.add_row(*(Text(safe(cell)) for cell in cells))
+    return table
+
+
+def plan_facts(plan: Plan, states: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The plan as JSON values. Secrets are not among them: a config holds only where they are to be read."""
+    return {
+        "recipe": plan.name,
+        "file": str(plan.file),
+        "models": {
+            name: {
+                "uses": f"backends/{model.backend}",
+                "from": model.entry.owner,
+                "with": model.config.model_dump(mode="json"),
+            }
+            for name, model in plan.models.items()
+        },
+        "steps": [_facts(node) | ({"state": states.get(node.name)} if states else {}) for node in plan.nodes.values()],
+        "extensions": dict(plan.extensions),
+    }
+
+
+def _facts(node: StepNode) -> dict[str, Any]:
+    return {
+        "name": node.name,
+        "step": node.step,
+        "variant": dict(node.variant),
+        "uses": f"{node.stage}/{node.uses}",
+        "from": node.entry.owner,
+        "inputs": {name: [_feed_facts(feed) for feed in feeds] for name, feeds in node.inputs.items()},
+        "models": list(node.models),
+        "steps": list(node.steps),
+        "kind": node.kind,
+        "with": node.config.model_dump(mode="json"),
+        "seed": node.seed,
+        "max_failed": node.max_failed,
+        "line": node.line,
+    }
+
+
+def _feed_facts(feed: Feed) -> dict[str, Any]:
+    return {"node": feed.node, "output": feed.output, "kind": feed.kind, "cast": feed.cast}
+
+
+def _reads(node: StepNode) -> str:
+    """What a node reads, one line a source: ``train: pairs (preference as ranking)``, then the models it asks."""
+    several = len(node.inputs) > 1
+    lines = []
+    for name, feeds in node.inputs.items():
+        for feed in feeds:
+            source = feed.node if feed.output in ("records", "") else f"{feed.node}.{feed.output}"
+            cast = f" ({feed.kind} as {feed.cast})" if feed.cast else ""
+            lines.append(f"{name}: {source}{cast}" if several else f"{source}{cast}")
+    lines += [f"model {name}" for name in node.models] + [f"step {name}" for name in node.steps]
+    return "\n".join(lines)

@@ -1,0 +1,63 @@
+"""Score columns: whoever reads one stands downstream of the step that gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from itune_core.api.components import Component, Scorer
+from itune_core.recipe import errors
+from itune_core.recipe.errors import Problems
+from itune_core.recipe.expand import Source, Variant
+from itune_core.recipe.names import listed, suggestion
+
+PREFIX = "score."
+
+
+def column(step: str, part: str) -> str:
+    """The name of a score column; a scorer's unnamed part is called after the step alone."""
+    return f"{PREFIX}{step}.{part}" if part else f"{PREFIX}{step}"
+
+
+def check_columns(variants: Sequence[Variant], problems: Problems) -> None:
+    """Note every reader of a score column that one of its inputs does not have.
+
+    Filters, mixers and scorers hand on the columns of their first input; formatters and generators make new records,
+    which have none.
+    """
+    columns: dict[str, frozenset[str]] = {}
+    for variant in variants:
+        component = variant.draft.component
+        first = variant.sources.get(next(iter(component.inputs), ""), ()) if component else ()
+        if component is None or any(source.variant.name not in columns for source in first):
+            continue  # another mistake upstream: what is handed on is not known
+        _check_reader(variant, component, columns, problems)
+        handed_on = frozenset().union(*(columns[source.variant.name] for source in first))
+        own = {column(variant.draft.part.name, part) for part in getattr(component, "columns", ())}
+        made = own if issubclass(component, Scorer) else frozenset()
+        columns[variant.name] = frozenset() if variant.draft.stage in ("formatters", "generators") else handed_on | made
+
+
+def _check_reader(
+    variant: Variant, component: type[Component], columns: dict[str, frozenset[str]], problems: Problems
+) -> None:
+    draft = variant.draft
+    if component.reads is Component.reads or draft.settings is None or not draft.settings.valid:
+        return
+    wanted = [name for name in component(draft.settings.config).reads() if name.startswith(PREFIX)]
+    for source in (source for sources in variant.sources.values() for source in sources):
+        for name in wanted:
+            if name not in columns.get(source.variant.name, {name}):
+                _note(name, source, variant, columns, problems)
+
+
+def _note(name: str, source: Source, variant: Variant, columns: dict[str, frozenset[str]], problems: Problems) -> None:
+    there = sorted(columns.get(source.variant.name, ()))
+    giver = next((step for step, names in columns.items() if name in names and step != variant.name), None)
+    problems.add(
+        errors.NO_COLUMN,
+        f"{variant.draft.label} reads the column {name!r}, which {source.edge.target!r} does not have",
+        source.edge.at,
+        source.edge.path,
+        expected=listed(there, "a step downstream of a scorer; this one has no score columns"),
+        fix=suggestion(name, there, f"read from {giver!r}, or from a step after it" if giver else None),
+    )
