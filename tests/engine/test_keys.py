@@ -1,0 +1,140 @@
+"""Keys: everything the content depends on, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import Field
+
+from itune_core.api import ComponentConfig, Filter, InputFile, ModelRef, Runtime, Secret, StepRef
+from itune_core.engine import digest
+from itune_core.engine.keys import code_identity, difference, key_parts, settings
+from itune_core.plugins import catalog
+
+
+class Judge(ComponentConfig):
+    model: ModelRef = Field(description="Who judges.")
+    batch: Runtime[int] = Field(8, description="Rows at a time.")
+
+
+class Probe(Filter):
+    """A filter with a field of each type."""
+
+    class Config(ComponentConfig):
+        path: InputFile = Field(description="A file.")
+        limit: int = Field(3, description="A setting.")
+        judges: list[Judge] = Field(default_factory=list, description="Models.")
+        rule: StepRef | None = Field(None, description="A step.")
+        token: Secret | None = Field(None, description="A secret.")
+        workers: Runtime[int] = Field(1, description="How it is run.")
+
+
+ENTRY = catalog.find("filters", "length")
+
+
+def _parts(config: Mapping[str, Any], **other: Any) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        "inputs": {"records": [{"rows": "d1"}]},
+        "file": lambda path: digest.of_file(path),
+        "model": lambda name: {"student": "m1", "renamed": "m1", "teacher": "m2"}[name],
+        "step": lambda name: "s1",
+        "seed": 0,
+    }
+    return key_parts(Probe(Probe.Config(**config)), ENTRY, **{**arguments, **other})
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> dict[str, Any]:
+    (tmp_path / "rows.jsonl").write_text("{}\n")
+    return {"path": str(tmp_path / "rows.jsonl"), "judges": [{"model": "student"}], "rule": "fit", "token": "env:TOKEN"}
+
+
+def test_names_paths_secrets_and_ways_of_running_do_not_count(config: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "copy.jsonl").write_text("{}\n")
+    same = {
+        **config,
+        "path": str(tmp_path / "copy.jsonl"),
+        "judges": [{"model": "renamed", "batch": 64}],
+        "token": "env:OTHER",
+        "workers": 9,
+    }
+    assert digest.of_value(_parts(same)) == digest.of_value(_parts(config))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"limit": 4}, "config.limit: 3 -> 4"),
+        ({"judges": [{"model": "teacher"}]}, "config.judges"),
+        ({"rule": None}, "config.rule"),
+    ],
+)
+def test_settings_count_and_the_difference_is_named(config: dict[str, Any], change: dict[str, Any], told: str) -> None:
+    before, after = _parts(config), _parts({**config, **change})
+    assert digest.of_value(before) != digest.of_value(after)
+    (line,) = difference(before, after)
+    assert line.startswith(told)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"seed": 1},
+        {"inputs": {"records": [{"rows": "d2"}]}},
+        {"wrappers": [{"name": "strict"}]},
+        {"model": lambda name: "another"},
+        {"step": lambda name: "s2"},
+    ],
+)
+def test_everything_else_that_matters_counts(config: dict[str, Any], other: dict[str, Any]) -> None:
+    assert digest.of_value(_parts(config, **other)) != digest.of_value(_parts(config))
+
+
+def test_a_file_counts_by_its_content(config: dict[str, Any]) -> None:
+    before = digest.of_value(_parts(config))
+    Path(config["path"]).write_text("{ }\n")
+    assert digest.of_value(_parts(config)) != before
+
+
+def test_editable_code_is_pinned_by_its_sources() -> None:
+    assert code_identity(ENTRY).startswith("itune-filters editable ")
+
+
+def test_an_installed_wheel_is_pinned_by_its_version() -> None:
+    entry = catalog.Entry("filters", "x", "pluggy:PluginManager", "pluggy", "1.7.0", "")
+    assert code_identity(entry) == "pluggy==1.7.0"
+
+
+def test_settings_leave_secrets_out() -> None:
+    config = Probe.Config(path="x", token="env:TOKEN")
+    assert set(settings(config)) == {"path", "limit", "judges", "rule"}
+
+
+def test_file_digests_notice_a_change_of_equal_size(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    path.write_text("aaaa")
+    memory = digest.FileDigests(tmp_path / "memory.json")
+    first = memory.of(path)
+    memory.save()
+    again = digest.FileDigests(tmp_path / "memory.json")
+    assert again.of(path) == first
+    path.unlink()
+    path.write_text("bbbb")
+    assert again.of(path) != first
+
+
+def test_a_models_digest_ignores_where_its_base_was(tmp_path: Path) -> None:
+    digests = []
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "adapter_config.json").write_text(f'{{"r": 8, "base_model_name_or_path": "/{name}"}}')
+        (folder / "adapter_model.safetensors").write_bytes(b"weights")
+        (folder / "README.md").write_text(name)
+        digests.append(digest.FileDigests(tmp_path / "memory.json").of_model(folder))
+    assert digests[0] == digests[1]
+    (tmp_path / "two" / "adapter_config.json").write_text('{"r": 16}')
+    assert digest.FileDigests(tmp_path / "memory.json").of_model(tmp_path / "two") != digests[0]
