@@ -1,0 +1,177 @@
+"""The asking loop: order, waves, windows, failures, and what a dialogue makes on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from itune_core.api import Answer, Ask, Completion, Drop, Embed, Failed, Finished, LogProbs, Reply, RowError, Vectors
+from itune_core.api import TokenLogProbs as Values
+from itune_core.engine.asking import Question, drive
+
+Dialogue = Generator[Any, Any, Any]
+
+
+def ask(text: str) -> Ask:
+    return Ask("m", [{"role": "user", "content": text}])
+
+
+def answered(text: str) -> Answer:
+    return Answer([Completion(text, "stop", 1, 1)])
+
+
+class Echo:
+    """Answers every question with its text in capitals and keeps the waves it was asked in."""
+
+    def __init__(self) -> None:
+        self.waves: list[list[tuple[str, int]]] = []
+
+    def __call__(self, wave: Sequence[Question]) -> list[Reply | Failed]:
+        self.waves.append([(question.key, question.turn) for question in wave])
+        return [answered(_text(question).upper()) for question in wave]
+
+
+def _text(question: Question) -> str:
+    assert isinstance(question.request, Ask)
+    return str(question.request.messages[0]["content"])
+
+
+def chain(key: str, turns: int) -> Dialogue:
+    """Asks `turns` times, each question made from the answer before; makes every answer; returns their number."""
+    text = key
+    for turn in range(turns):
+        answer = yield ask(f"{text}{turn}")
+        text = answer.text
+        yield text
+    return turns
+
+
+@given(lengths=st.lists(st.integers(0, 4), max_size=12), window=st.integers(1, 5))
+def test_results_are_in_order_whatever_the_window(lengths: list[int], window: int) -> None:
+    dialogues = [(f"k{number}", chain(f"k{number}", turns)) for number, turns in enumerate(lengths)]
+    echo = Echo()
+    finished = list(drive(dialogues, echo, window))
+    assert [item.key for item in finished] == [key for key, _ in dialogues]
+    assert [item.result for item in finished] == lengths
+    for number, item in enumerate(finished):
+        text, expected = f"k{number}", []
+        for turn in range(lengths[number]):
+            text = f"{text}{turn}".upper()
+            expected.append(text)
+        assert item.made == expected
+    asked = [question for wave in echo.waves for question in wave]
+    assert sorted(asked) == sorted((f"k{n}", turn) for n, turns in enumerate(lengths) for turn in range(turns))
+    assert all(0 < len(wave) <= window for wave in echo.waves)
+
+
+def test_a_wave_holds_the_requests_of_all_open_dialogues() -> None:
+    echo = Echo()
+    list(drive([("a", chain("a", 1)), ("b", chain("b", 3)), ("c", chain("c", 2))], echo, 8))
+    assert echo.waves == [
+        [("a", 0), ("b", 0), ("c", 0)],
+        [("b", 1), ("c", 1)],
+        [("b", 2)],
+    ]
+
+
+def test_no_more_dialogues_are_opened_than_the_window_holds() -> None:
+    opened: list[int] = []
+
+    def dialogues() -> Iterator[tuple[str, Dialogue]]:
+        for number in range(10):
+            opened.append(number)
+            yield str(number), chain(str(number), 1)
+
+    results = drive(dialogues(), Echo(), 4)
+    assert opened == []
+    next(results)
+    assert len(opened) == 4
+    list(results)
+    assert len(opened) == 10
+
+
+def test_a_dialogue_that_asks_nothing_needs_no_answer() -> None:
+    def quiet() -> Dialogue:
+        yield "made"
+        return Drop("quiet")
+
+    def refuse(wave: Sequence[Question]) -> list[Reply | Failed]:
+        raise AssertionError("nothing was asked")
+
+    assert list(drive([("a", quiet())], refuse)) == [Finished("a", ["made"], Drop("quiet"))]
+    assert list(drive([], refuse)) == []
+
+
+def failing(wave: Sequence[Question]) -> list[Reply | Failed]:
+    return [
+        Failed("E-RUN-099", "too long") if "bad" in _text(question) else answered(_text(question)) for question in wave
+    ]
+
+
+def test_a_failure_is_raised_where_the_request_was_made() -> None:
+    def careful(text: str) -> Dialogue:
+        try:
+            answer = yield ask(text)
+        except RowError as error:
+            caught = (error.code, error.what)
+            answer = yield ask("good")
+            return (caught, answer.text)
+        return answer.text
+
+    results = {item.key: item.result for item in drive([("a", careful("bad")), ("b", careful("fine"))], failing)}
+    assert results == {"a": (("E-RUN-099", "too long"), "good"), "b": "fine"}
+
+
+def test_a_failure_that_is_not_caught_ends_one_dialogue() -> None:
+    def careless(text: str) -> Dialogue:
+        yield "before"
+        answer = yield ask(text)
+        yield "after"
+        return answer.text
+
+    first, second = drive([("a", careless("bad")), ("b", careless("fine"))], failing)
+    assert first == Finished("a", ["before"], Failed("E-RUN-099", "too long"))
+    assert second == Finished("b", ["before", "after"], "fine")
+
+
+def test_a_row_error_of_the_dialogue_itself_ends_it_as_failed() -> None:
+    def broken() -> Dialogue:
+        answer = yield ask("q")
+        raise RowError(f"cannot read {answer.text!r}", "E-DATA-099", why="no number in it")
+
+    [finished] = drive([("a", broken())], Echo())
+    assert finished.result == Failed("E-DATA-099", "cannot read 'Q': no number in it")
+
+
+def test_any_other_error_is_a_bug_and_is_not_swallowed() -> None:
+    def buggy() -> Dialogue:
+        yield ask("q")
+        raise KeyError("typo")
+
+    with pytest.raises(KeyError, match="typo"):
+        list(drive([("a", buggy())], Echo()))
+
+
+def test_an_answerer_that_loses_a_reply_is_noticed() -> None:
+    with pytest.raises(ValueError, match="argument"):
+        list(drive([("a", chain("a", 1)), ("b", chain("b", 1))], lambda wave: [answered("only one")]))
+
+
+@pytest.mark.parametrize(
+    ("request_", "reply"),
+    [
+        (LogProbs("m", [], [{"role": "assistant", "content": "a"}]), Values([-1.0, -0.5])),
+        (Embed("m", ["a"]), Vectors([[1.0, 0.0]])),
+    ],
+)
+def test_every_kind_of_request_is_answered(request_: LogProbs | Embed, reply: Reply) -> None:
+    def dialogue() -> Dialogue:
+        return (yield request_)
+
+    answer: Callable[[Sequence[Question]], list[Reply | Failed]] = lambda wave: [reply for _ in wave]  # noqa: E731
+    [finished] = drive([("a", dialogue())], answer)
+    assert finished.result is reply
