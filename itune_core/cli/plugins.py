@@ -19,6 +19,8 @@ from itune_core.plugins.catalog import Entry
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
+    from itune_core.api.fields import ComponentConfig
+
 app = typer.Typer(help="List and describe what is installed.", no_args_is_help=True)
 
 
@@ -33,8 +35,8 @@ Label = Annotated[str, typer.Argument(metavar="STAGE/NAME", autocompletion=_labe
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-# The stages are read from the left-over arguments: typer checks a declared one with pydantic, even when none is given, and
-# importing that would take longer than the list itself.
+# The stages are read from the left-over arguments: typer checks declared ones with pydantic, even where none is given,
+# and importing that would take longer than the list itself.
 @app.command("list", options_metavar="[OPTIONS] [STAGE]...", context_settings={"allow_extra_args": True})
 def list_plugins(
     context: typer.Context,
@@ -62,7 +64,7 @@ def show(label: Label, as_json: Json = False) -> None:
     """Describe one component: what it does, what it takes and gives, its settings. Imports it."""
     entry, loaded = _load(label)
     if as_json:
-        facts = _facts(entry, loaded) | {"schema": loaded.Config.model_json_schema()}
+        facts = _facts(entry, loaded) | {"schema": _config(loaded).model_json_schema()}
         typer.echo(json.dumps(facts, indent=2))
     else:
         _print_description(entry, loaded)
@@ -72,7 +74,7 @@ def show(label: Label, as_json: Json = False) -> None:
 def schema(label: Label) -> None:
     """Print the JSON schema of a component's settings. Imports it."""
     _, loaded = _load(label)
-    typer.echo(json.dumps(loaded.Config.model_json_schema(), indent=2))
+    typer.echo(json.dumps(_config(loaded).model_json_schema(), indent=2))
 
 
 def _problem(entry: Entry, claims: int, verify: bool) -> PluginError | None:
@@ -91,11 +93,18 @@ def _problem(entry: Entry, claims: int, verify: bool) -> PluginError | None:
 
 
 def _load(label: str) -> tuple[Entry, type[Any]]:
-    from itune_core.plugins.loader import load, load_extension
+    from itune_core.plugins.loader import load
     from itune_core.plugins.policy import Policy
 
     entry = catalog.find(*catalog.parse(label))
-    return entry, (load_extension if entry.stage == "extensions" else load)(entry, Policy())
+    return entry, load(entry, Policy())
+
+
+def _config(loaded: type[Any]) -> type[ComponentConfig]:
+    from itune_core.api.fields import ComponentConfig
+
+    config: type[ComponentConfig] = getattr(loaded, "Config", ComponentConfig)  # an extension may have no settings
+    return config
 
 
 def _row(entry: Entry, problem: PluginError | None) -> dict[str, Any]:
@@ -160,7 +169,7 @@ def _print_description(entry: Entry, loaded: type[Any]) -> None:
     for line in _lines(facts):
         console.print(Text(safe(line)), soft_wrap=True)
     table = Table("setting", "type", "default", "what it does", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name, field in loaded.Config.model_fields.items():
+    for name, field in _config(loaded).model_fields.items():
         cells = (name, field_type(field), _default(field), field.description or "")
         table.add_row(*(Text(safe(cell)) for cell in cells))
     console.print()

@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
-from itune_core.api.errors import RecipeError
 from itune_core.engine.keys import code_identity, settings
 from itune_core.plugins import catalog, loader, policy, session
 from itune_core.plugins.catalog import Entry
@@ -34,27 +31,15 @@ class Extension:
 
 
 def load(wanted: Mapping[str, Mapping[str, Any]], rules: policy.Policy) -> list[Extension]:
-    """The extensions of a recipe, in its order; the first is the outermost wrapper.
+    """The extensions of a compiled recipe, in its order; the first is the outermost wrapper.
 
     Raises:
         PluginError: one cannot be found, is not allowed or breaks the contract.
-        RecipeError: ``E-RECIPE-090`` its settings are wrong.
     """
     loaded = []
     for name, values in wanted.items():
         entry = catalog.find("extensions", name)
         policy.check(entry, rules)
         cls: Any = loader.load(entry, rules)
-        if hasattr(cls, "Config"):
-            try:
-                loaded.append(Extension(entry, cls(cls.Config(**values))))
-            except ValidationError as error:
-                first = error.errors()[0]
-                raise RecipeError(
-                    "E-RECIPE-090",
-                    f"extension {name}: {'.'.join(map(str, first['loc']))}: {first['msg']}",
-                    fix=f"itune plugins show extensions/{name}",
-                ) from error
-        else:
-            loaded.append(Extension(entry, cls()))
+        loaded.append(Extension(entry, cls(cls.Config(**values)) if hasattr(cls, "Config") else cls()))
     return loaded

@@ -42,6 +42,11 @@ class Home:
         return self.root / "locks"
 
     @property
+    def use(self) -> Path:
+        """Locked, together with others, by whoever relies on the store; alone by whoever clears it."""
+        return self.locks / "use.lock"
+
+    @property
     def machine(self) -> Path:
         return self.root / "machine.json"
 

@@ -21,6 +21,7 @@ from itune_core.engine.journal import Journal
 from itune_core.engine.ledger import NAME as LEDGER
 from itune_core.engine.ledger import Ledger
 from itune_core.engine.local import map_local
+from itune_core.engine.presence import at_work, present
 from itune_core.engine.project import Project
 from itune_core.engine.runs import RunRecord, saved_node
 from itune_core.engine.serving import Serving
@@ -68,8 +69,14 @@ def run(project: Project, options: Options = Options(), listener: Listener | Non
     Raises:
         ItuneError: a step failed; the run's record says which, and what was made before stays in the store.
     """
+    with at_work(project.home):
+        record = RunRecord.begin(project.home, project.plan)
+        with present(record.folder):
+            return _run(record, project, options, listener)
+
+
+def _run(record: RunRecord, project: Project, options: Options, listener: Listener | None) -> Outcome:
     plan, home = project.plan, project.home
-    record = RunRecord.begin(home, plan)
     events = Events(record.folder / "events.jsonl", listener)
     observers = Observers(
         [extension.instance for extension in project.extensions], lambda sentence: events.say("warning", text=sentence)

@@ -34,6 +34,10 @@ class RunRecord:
     def name(self) -> str:
         return self.folder.name
 
+    def is_called(self, name: str) -> bool:
+        """Whether `name` is the run's name, its beginning or its end."""
+        return self.name.startswith(name) or self.name.endswith(name)
+
     @classmethod
     def begin(cls, home: Home, plan: Plan) -> RunRecord:
         """Open a new run's record."""
@@ -159,9 +163,8 @@ def find_run(home: Home, name: str | None = None) -> RunRecord:
         StoreError: ``E-STORE-001`` there is none, or several fit.
     """
     runs = list(all_runs(home))
-    fitting = [
-        run for run in runs if name is None or run.name == name or run.name.endswith(name) or run.name.startswith(name)
-    ]
+    fitting = [run for run in runs if name is None or run.is_called(name)]
+    fitting = [run for run in fitting if run.name == name] or fitting
     if not fitting or (name is not None and len(fitting) > 1):
         raise StoreError(
             "E-STORE-001",

@@ -7,7 +7,7 @@ the name of its distribution, rather than failing somewhere inside a run.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from itune_core.api.components import STAGE_BASES, Component, Input
@@ -46,13 +46,13 @@ def check_component(loaded: object, entry: Entry) -> type[Component]:
             where=entry.value,
             fix=f"derive a class from itune_core.api.{base.__name__} and publish that",
         )
-    for requirement in (*SHARED, _inputs_and_outputs, _hook, _methods):
+    for requirement in REQUIREMENTS:
         requirement(loaded, entry)
     return loaded
 
 
 def check_extension_class(loaded: object, entry: Entry) -> type[Any]:
-    """`loaded`, if it is an extension: a class with a ``Config`` whose hooks are wrappers or observers.
+    """`loaded`, if it is an extension: a class whose hooks are wrappers or observers; ``Config`` if it has settings.
 
     Raises:
         PluginError: the first requirement that it does not meet; its code says which.
@@ -62,10 +62,11 @@ def check_extension_class(loaded: object, entry: Entry) -> type[Any]:
             "E-PLUGIN-030",
             f"{entry} is {_kind(loaded)}, not a class",
             where=entry.value,
-            fix="publish a class that takes its config: def __init__(self, config)",
+            fix="publish a class; if it has settings, with a nested Config and def __init__(self, config)",
         )
-    for requirement in SHARED:
-        requirement(loaded, entry)
+    _docstring(loaded, entry)
+    if hasattr(loaded, "Config"):
+        _config(loaded, entry)
     check_extension(loaded)
     return loaded
 
@@ -105,10 +106,6 @@ def _config(loaded: type[Any], entry: Entry) -> None:
             where=entry.value,
             fix=f'{bare[0]}: ... = Field(..., description="...")',
         )
-
-
-SHARED: tuple[Callable[[type[Any], Entry], None], ...] = (_docstring, _config)
-"""What components and extensions have in common."""
 
 
 def _inputs_and_outputs(loaded: type[Component], entry: Entry) -> None:
@@ -154,6 +151,10 @@ def _methods(loaded: type[Component], entry: Entry) -> None:
             where=entry.value,
             fix=f"define it; see itune_core.api.{STAGE_BASES[entry.stage].__name__}",
         )
+
+
+REQUIREMENTS = (_docstring, _config, _inputs_and_outputs, _hook, _methods)
+"""What a component must fulfil, in the order it is told."""
 
 
 def _missing(loaded: type[Component], stage: str) -> Iterator[str]:

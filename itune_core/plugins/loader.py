@@ -16,7 +16,6 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from itune_core.api.components import Component
 from itune_core.api.errors import PluginError
 from itune_core.plugins.catalog import Entry
 from itune_core.plugins.contract import check_component, check_extension_class
@@ -26,15 +25,15 @@ from itune_core.plugins.policy import Policy, check
 _ABSENT = object()
 
 
-def load(entry: Entry, policy: Policy) -> type[Component]:
-    """Import a component, once per process, and hold it to its contract.
+def load(entry: Entry, policy: Policy) -> type[Any]:
+    """Import what an entry names, once per process, and hold it to its contract.
 
     Args:
-        entry: what :func:`itune_core.plugins.catalog.find` gave; of a stage, or a backend or executor.
-        policy: asked first; an entry it refuses is not imported.
+        entry: what :func:`itune_core.plugins.catalog.find` gave.
+        policy: asked first, also when the class is already there; an entry it refuses is not imported.
 
     Returns:
-        The class; nothing was instantiated.
+        The class; nothing was instantiated. A subclass of the stage's base class; for extensions, any class.
 
     Raises:
         PluginError: ``E-PLUGIN-010`` to ``013`` the policy refuses it; ``E-PLUGIN-020`` its own module is missing;
@@ -43,23 +42,13 @@ def load(entry: Entry, policy: Policy) -> type[Component]:
             the contract.
     """
     check(entry, policy)
-    return _component(entry)
-
-
-def load_extension(entry: Entry, policy: Policy) -> type[Any]:
-    """Import an extension; otherwise as :func:`load`."""
-    check(entry, policy)
-    return _extension(entry)
+    return _load(entry)
 
 
 @cache
-def _component(entry: Entry) -> type[Component]:
-    return check_component(_import(entry), entry)
-
-
-@cache
-def _extension(entry: Entry) -> type[Any]:
-    return check_extension_class(_import(entry), entry)
+def _load(entry: Entry) -> type[Any]:
+    loaded = _import(entry)
+    return check_extension_class(loaded, entry) if entry.stage == "extensions" else check_component(loaded, entry)
 
 
 def _import(entry: Entry) -> object:

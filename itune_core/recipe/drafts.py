@@ -20,7 +20,8 @@ from itune_core.recipe.matrix import Choice, choices, own_axes, resolve
 from itune_core.recipe.names import listed, suggestion
 from itune_core.recipe.nodes import Node
 from itune_core.recipe.nodes import Path as TreePath
-from itune_core.recipe.recipe import Part, Recipe, read_value, seed_value, share_value
+from itune_core.recipe.reading import read_value, seed_value, share_value
+from itune_core.recipe.recipe import Part, Recipe
 from itune_core.recipe.settings import Settings, read_settings
 
 Load = Callable[[str, str, Policy], tuple[Entry, type[Any]]]
@@ -87,7 +88,7 @@ def draft_steps(recipe: Recipe, library: Library) -> tuple[dict[str, list[Draft]
     axes: dict[str, tuple[str, ...]] = {}
     for name, step in recipe.steps.items():
         axes[name] = own_axes(step, recipe, library.problems)
-        declared = step.variant is None or step.variant.value in axes[name]
+        declared = step.variant is None or step.axis in axes[name]
         combinations = list(choices(axes[name], recipe.matrix))
         if declared and combinations:
             drafts[name] = [_draft(resolve(step, choice, recipe.matrix), choice, recipe, library)
@@ -152,6 +153,8 @@ def _setting_edges(step: Part, settings: Settings | None) -> list[Edge]:
 
 def _uses(step: Part, choice: Choice, problems: Problems) -> tuple[str, str]:
     node, path = step.uses, step.where("uses")
+    if not isinstance(step.node.value, dict):
+        return "", ""  # noted when the step was read
     if node is None:
         which = f" in the variant {', '.join(f'{axis}={value}' for axis, value in choice.items())}" if choice else ""
         problems.add(

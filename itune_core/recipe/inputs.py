@@ -56,8 +56,7 @@ def read_inputs(step: Part, label: str, component: type[Component] | None, probl
     for name, references in given.items():
         declared = component.inputs.get(name)
         if declared is None:
-            node, path = references[0]
-            _note_input(step, label, component, name, node, path, problems)
+            _note_input(step, label, component, name, problems)
             edges += _edges(references, None, False)
             continue
         if len(references) > 1 and not declared.many:
@@ -91,19 +90,18 @@ References = list[tuple[Node, TreePath]]
 def _given(
     step: Part, component: type[Component] | None, label: str, problems: Problems
 ) -> Iterator[tuple[str, References]]:
-    """Input name and the references it is given. A bare `from` is the first input ("" if there is none)."""
+    """Input name and the references it is given (none if they are not well formed, which is noted).
+
+    A bare `from` is the first input, "" if there is none.
+    """
     node, path = step.inputs, step.where("from")
     if node is None or node.value is None:
         return
     if isinstance(node.value, dict):
         for name, inner in node.value.items():
-            references = _references(inner, (*path, name), problems)
-            if references:
-                yield name, references
-        return
-    references = _references(node, path, problems)
-    if references:
-        yield next(iter(component.inputs), "") if component else "", references
+            yield name, _references(inner, (*path, name), problems)
+    else:
+        yield next(iter(component.inputs), "") if component else "", _references(node, path, problems)
 
 
 def _references(node: Node, path: TreePath, problems: Problems) -> References:
@@ -131,23 +129,22 @@ def _edges(references: References, name: str | None, many: bool) -> Iterator[Edg
         yield Edge(target, node, path, gathers=many, input=name, output=output)
 
 
-def _note_input(
-    step: Part, label: str, component: type[Component], name: str, node: Node, path: TreePath, problems: Problems
-) -> None:
+def _note_input(step: Part, label: str, component: type[Component], name: str, problems: Problems) -> None:
+    node, path = step.inputs or step.node, step.where("from")
     if not component.inputs:
         problems.add(
             errors.UNKNOWN_INPUT,
             f"{label} takes no input",
-            step.inputs or node,
-            step.where("from"),
+            node,
+            path,
             fix="remove `from`",
         )
         return
     problems.add(
         errors.UNKNOWN_INPUT,
         f"{label} has no input {name!r}",
-        node,
-        path,
+        node.entries.get(name, node),
+        (*path, name),
         expected=listed(component.inputs),
         fix=suggestion(name, component.inputs),
     )

@@ -18,37 +18,6 @@ Choice = Mapping[str, str]
 """Axis to the name of its value."""
 
 
-def check_references(recipe: Recipe, problems: Problems) -> None:
-    """Note references to axes that do not exist, and references where the matrix has no say."""
-    for key, node in recipe.root.entries.items():
-        if key == "vars":
-            continue
-        for axis, at, path in axes_in(node, (key,)):
-            if axis not in recipe.matrix:
-                problems.add(
-                    errors.UNKNOWN_REFERENCE,
-                    f"the matrix has no axis {axis!r}",
-                    at,
-                    path,
-                    expected=listed(recipe.matrix, "there is no matrix"),
-                    fix=suggestion(axis, recipe.matrix, f"add `{axis}: [...]` under matrix"),
-                )
-            elif not _may_refer(path):
-                problems.add(
-                    errors.BAD_REFERENCE,
-                    f"${{matrix.{axis}}} cannot stand here",
-                    at,
-                    path,
-                    expected="a reference to the matrix under `with` or `seed` of a step",
-                    fix=f"say `variant: {axis}` in the step, and give each value of the axis its own part of the step",
-                )
-
-
-def _may_refer(path: TreePath) -> bool:
-    key = path[2:3] if path[0] == "steps" else path[3:4] if path[0] == "matrix" else ()
-    return key in (("with",), ("seed",))
-
-
 def own_axes(step: Part, recipe: Recipe, problems: Problems) -> tuple[str, ...]:
     """Axes along which a step varies by itself, in the order of the matrix: that of `variant:`, and those it refers to.
 
@@ -74,9 +43,9 @@ def _declared(step: Part, recipe: Recipe, problems: Problems) -> str | None:
     node = step.variant
     if node is None:
         return None
-    if isinstance(node.value, str) and node.value in recipe.matrix:
-        return node.value
-    written = node.value if isinstance(node.value, str) else ""
+    written = step.axis or ""
+    if written in recipe.matrix:
+        return written
     problems.add(
         errors.UNKNOWN_AXIS,
         f"the matrix has no axis {written!r}" if written else f"`variant` is {node.describe()}",
@@ -99,8 +68,7 @@ def resolve(step: Part, choice: Choice, matrix: Mapping[str, Axis]) -> Part:
 
     What the axis says takes the place of what the step says; `with` is merged key by key.
     """
-    declared = step.variant.value if step.variant else None
-    axis = matrix.get(declared) if isinstance(declared, str) else None
+    axis = matrix.get(step.axis) if step.axis else None
     if axis and axis.parts and axis.name in choice:
         step = _merge(step, axis.parts[choice[axis.name]])
     values = {name: matrix[name].values[value] for name, value in choice.items()}
@@ -139,7 +107,7 @@ def check_axes(recipe: Recipe, used: Mapping[str, tuple[str, ...]], problems: Pr
         problems: where mistakes are noted.
     """
     varying = {axis for axes in used.values() for axis in axes}
-    declared = {step.variant.value for step in recipe.steps.values() if step.variant}
+    declared = {step.axis for step in recipe.steps.values()}
     for name, axis in recipe.matrix.items():
         if axis.values and name not in varying:
             what, fix = f"no step varies along the axis {name!r}", f"say `variant: {name}` in a step"

@@ -20,11 +20,12 @@ from itune_core.recipe.errors import Problems
 from itune_core.recipe.expand import Variant, expand
 from itune_core.recipe.kinds import Flow, Kinds
 from itune_core.recipe.links import check_names, follow, order
-from itune_core.recipe.matrix import check_axes, check_references
+from itune_core.recipe.matrix import check_axes
 from itune_core.recipe.nodes import Node
 from itune_core.recipe.nodes import Path as TreePath
 from itune_core.recipe.overrides import override
-from itune_core.recipe.recipe import Recipe, read_recipe
+from itune_core.recipe.reading import read_recipe
+from itune_core.recipe.recipe import Recipe
 from itune_core.recipe.settings import absolute, read_settings, rewrite
 from itune_core.recipe.yaml import read_file
 
@@ -125,7 +126,7 @@ class Plan:
 def load_installed(stage: str, name: str, policy: Policy) -> tuple[Entry, type[Any]]:
     """Find, check and import an installed component or extension. Raises PluginError."""
     entry = catalog.find(stage, name)
-    return entry, (loader.load_extension if stage == "extensions" else loader.load)(entry, policy)
+    return entry, loader.load(entry, policy)
 
 
 def compile(file: Path, *, load: Load = load_installed, overrides: Sequence[str] = ()) -> Plan:
@@ -149,7 +150,6 @@ def compile(file: Path, *, load: Load = load_installed, overrides: Sequence[str]
     policy = Policy(None if recipe.allow is None else frozenset(recipe.allow))
     library = Library(load, policy, file.parent, problems)
 
-    check_references(recipe, problems)
     models = {name: _model(name, node, library) for name, node in recipe.models.items()}
     for name, node in recipe.extensions.items():
         _check_extension(name, node, library)

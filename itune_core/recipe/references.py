@@ -49,6 +49,42 @@ def axes_in(node: Node, path: Path = ()) -> Iterator[tuple[str, Node, Path]]:
                 yield target[2], node, path
 
 
+def check_axes_exist(root: Node, problems: Problems) -> None:
+    """Note references to axes that do not exist, and references where the matrix has no say.
+
+    Args:
+        root: the whole recipe.
+        problems: where mistakes are noted.
+    """
+    matrix = root.entries.get("matrix")
+    axes = matrix.entries if matrix else {}
+    for section, node in root.entries.items():
+        for axis, at, path in axes_in(node, (section,)) if section != "vars" else ():
+            if axis not in axes:
+                problems.add(
+                    errors.UNKNOWN_REFERENCE,
+                    f"the matrix has no axis {axis!r}",
+                    at,
+                    path,
+                    expected=listed(axes, "there is no matrix"),
+                    fix=suggestion(axis, axes, f"add `{axis}: [...]` under matrix"),
+                )
+            elif not _may_vary(path):
+                problems.add(
+                    errors.BAD_REFERENCE,
+                    f"${{matrix.{axis}}} cannot stand here",
+                    at,
+                    path,
+                    expected="a reference to the matrix under `with` or `seed` of a step",
+                    fix=f"say `variant: {axis}` in the step, and give each value of the axis its own part of the step",
+                )
+
+
+def _may_vary(path: Path) -> bool:
+    key = path[2:3] if path[0] == "steps" else path[3:4] if path[0] == "matrix" else ()
+    return key in (("with",), ("seed",))
+
+
 class _Vars:
     def __init__(self, variables: Mapping[str, Node], problems: Problems) -> None:
         self.variables = variables

@@ -81,7 +81,7 @@ def read_settings(owner: type[Any], label: str, node: Node, where: Where, folder
         folder: where relative paths of input files start.
         problems: where mistakes are noted.
     """
-    schema: type[ComponentConfig] = owner.Config
+    schema: type[ComponentConfig] = getattr(owner, "Config", ComponentConfig)  # an extension may have no settings
     values = node.plain() if isinstance(node.value, dict) else {}
     valid = True
     try:

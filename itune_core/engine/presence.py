@@ -1,0 +1,60 @@
+"""Who is at work in a project: locks that the system lets go of when their holder ends, however it ends."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from itune_core.engine.errors import StoreError
+from itune_core.engine.home import Home
+
+AT_WORK = "at-work.lock"
+
+
+@contextmanager
+def at_work(home: Home) -> Iterator[None]:
+    """Hold off the clearing of the store; waits while it is being cleared. Runs do not disturb each other."""
+    with _locked(home.use, fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def alone(home: Home) -> Iterator[None]:
+    """Hold off runs.
+
+    Raises:
+        StoreError: ``E-STORE-006`` a run is going on.
+    """
+    try:
+        with _locked(home.use, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            yield
+    except BlockingIOError:
+        raise StoreError(
+            "E-STORE-006", "a run is going on here", where=str(home.root), fix="wait for its end, or interrupt it"
+        ) from None
+
+
+@contextmanager
+def present(run: Path) -> Iterator[None]:
+    """Show for as long as the block lasts that the run with this folder goes on."""
+    with _locked(run / AT_WORK, fcntl.LOCK_EX):
+        yield
+
+
+def is_present(run: Path) -> bool:
+    """Whether the run with this folder goes on; one that was killed does not, whatever its record says."""
+    try:
+        with _locked(run / AT_WORK, fcntl.LOCK_SH | fcntl.LOCK_NB):
+            return False
+    except BlockingIOError:
+        return True
+
+
+@contextmanager
+def _locked(path: Path, how: int) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, how)
+        yield
