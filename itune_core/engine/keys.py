@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import distribution
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from itune_core.api.components import Component
 from itune_core.api.fields import INPUT_FILE, MODEL_REF, RUNTIME, SECRET, STEP_REF, marked
@@ -111,14 +111,29 @@ def code_identity(entry: Entry) -> str:
     return f"{entry.distribution} editable {digest.of_value(sources)}"
 
 
-def difference(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[str]:
+class Change(NamedTuple):
+    """One place where two sets of key parts (or environments) differ; None stands for what is not there."""
+
+    path: str
+    old: Any
+    new: Any
+
+    def __str__(self) -> str:
+        return f"{self.path}: {json.dumps(self.old)} -> {json.dumps(self.new)}"
+
+
+def changes(old: Any, new: Any, path: str = "") -> Iterator[Change]:
+    """Where two values differ, as deep inside as it can be told: mappings by key, lists of one length by place."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for name in sorted(old.keys() | new.keys()):
+            yield from changes(old.get(name), new.get(name), f"{path}.{name}" if path else str(name))
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for place, (before, after) in enumerate(zip(old, new, strict=True)):
+            yield from changes(before, after, f"{path}[{place}]")
+    elif old != new:
+        yield Change(path, old, new)
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Where two sets of key parts differ, as ``path: old -> new`` lines."""
-    lines: list[str] = []
-    for name in sorted(old.keys() | new.keys()):
-        before, after = old.get(name), new.get(name)
-        here = f"{path}.{name}" if path else str(name)
-        if isinstance(before, Mapping) and isinstance(after, Mapping):
-            lines += difference(before, after, here)
-        elif before != after:
-            lines.append(f"{here}: {json.dumps(before)} -> {json.dumps(after)}")
-    return lines
+    return [str(change) for change in changes(old, new)]

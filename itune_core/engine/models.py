@@ -81,7 +81,14 @@ class Resolver:
             return ModelSource(
                 files, "transformers", identity, name, cache=home.user_cache(), architecture=manifest["architecture"]
             )
-        return replace(base, adapter=files, identity=identity, spec=name, architecture=manifest["architecture"])
+        return replace(
+            base,
+            adapter=files,
+            base_identity=base.identity,
+            identity=identity,
+            spec=name,
+            architecture=manifest["architecture"],
+        )
 
     def _hub(self, spec: str, revision: str | None, cache: Path) -> ModelSource:
         import httpx

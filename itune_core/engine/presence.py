@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from itune_core.engine.errors import StoreError
@@ -27,13 +27,14 @@ def alone(home: Home) -> Iterator[None]:
     Raises:
         StoreError: ``E-STORE-006`` a run is going on.
     """
-    try:
-        with _locked(home.use, fcntl.LOCK_EX | fcntl.LOCK_NB):
-            yield
-    except BlockingIOError:
-        raise StoreError(
-            "E-STORE-006", "a run is going on here", where=str(home.root), fix="wait for its end, or interrupt it"
-        ) from None
+    with ExitStack() as held:
+        try:
+            held.enter_context(_locked(home.use, fcntl.LOCK_EX | fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise StoreError(
+                "E-STORE-006", "a run is going on here", where=str(home.root), fix="wait for its end, or interrupt it"
+            ) from None
+        yield
 
 
 @contextmanager
@@ -45,6 +46,8 @@ def present(run: Path) -> Iterator[None]:
 
 def is_present(run: Path) -> bool:
     """Whether the run with this folder goes on; one that was killed does not, whatever its record says."""
+    if not (run / AT_WORK).exists():
+        return False
     try:
         with _locked(run / AT_WORK, fcntl.LOCK_SH | fcntl.LOCK_NB):
             return False

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ class RunRecord:
             {
                 "name": plan.name,
                 "recipe": str(plan.file),
-                "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "started": _now(),
                 "state": "running",
                 "plugins": plugins,
                 "steps": {},
@@ -70,7 +71,7 @@ class RunRecord:
         """Close the record."""
         self.data["state"] = "done" if error is None else "interrupted" if error == "interrupted" else "failed"
         self.data["error"] = error
-        self.data["ended"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        self.data["ended"] = _now()
         self._write()
 
     def _write(self) -> None:
@@ -98,6 +99,11 @@ class RunRecord:
         if found is None:
             raise StoreError("E-STORE-003", f"the artifact of {step!r} was removed", fix="run the recipe again")
         return found
+
+
+def _now() -> str:
+    """UTC with milliseconds: two runs may begin within a second, and one of them is the latest."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True)
@@ -152,8 +158,8 @@ def saved_node(
 
 def all_runs(home: Home) -> Iterator[RunRecord]:
     """Every run of a project, newest first."""
-    for path in sorted(home.runs.glob("*/run.json"), reverse=True):
-        yield RunRecord(path.parent, json.loads(path.read_text("utf-8")))
+    runs = [RunRecord(path.parent, json.loads(path.read_text("utf-8"))) for path in home.runs.glob("*/run.json")]
+    yield from sorted(runs, key=lambda run: (run.data["started"], run.name), reverse=True)
 
 
 def find_run(home: Home, name: str | None = None) -> RunRecord:

@@ -116,18 +116,22 @@ class Store:
         (artifact.folder / MANIFEST).unlink()
         shutil.rmtree(artifact.folder)
 
+    def loose(self) -> int:
+        """Bytes of what no artifact owns: see :meth:`sweep`."""
+        return sum(path.stat().st_size for folder in self._loose() for path in folder.rglob("*") if path.is_file())
+
     def sweep(self) -> int:
         """Delete what no artifact owns: drafts, scratch of killed runs, shared parts. Returns bytes freed.
 
         Only to be called while nothing runs.
         """
-        freed = 0
-        for name in ("drafts", "work", "parts"):
-            folder = self.root / name
-            if folder.exists():
-                freed += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-                shutil.rmtree(folder)
+        freed = self.loose()
+        for folder in self._loose():
+            shutil.rmtree(folder)
         return freed
+
+    def _loose(self) -> list[Path]:
+        return [folder for name in ("drafts", "work", "parts") if (folder := self.root / name).exists()]
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:

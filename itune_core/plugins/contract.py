@@ -14,8 +14,8 @@ from itune_core.api.components import STAGE_BASES, Component, Input
 from itune_core.api.errors import PluginError
 from itune_core.api.fields import ComponentConfig
 from itune_core.api.hookspecs import STAGES
+from itune_core.plugins import session
 from itune_core.plugins.catalog import Entry
-from itune_core.plugins.session import check_extension, implementations
 
 EASY_METHODS: Mapping[str, tuple[str, ...]] = {
     "formatters": ("format",),
@@ -67,7 +67,7 @@ def check_extension_class(loaded: object, entry: Entry) -> type[Any]:
     _docstring(loaded, entry)
     if hasattr(loaded, "Config"):
         _config(loaded, entry)
-    check_extension(loaded)
+    session.check_extension(loaded)
     return loaded
 
 
@@ -123,18 +123,14 @@ def _inputs_and_outputs(loaded: type[Component], entry: Entry) -> None:
 
 
 def _hook(loaded: type[Component], entry: Entry) -> None:
-    found = [implementation.hook for implementation in implementations(loaded)]
-    if entry.stage in STAGES and STAGES[entry.stage][1] not in found:
-        raise PluginError(
-            "E-PLUGIN-036",
-            f"{entry} does not implement {STAGES[entry.stage][1]}",
-            where=entry.value,
-            fix="do not hide the base class's hook, or define it with @hookimpl",
-        )
+    if entry.stage in STAGES:
+        session.check_component(entry.stage, loaded)
+    else:
+        session.implementations(loaded)
 
 
 def _methods(loaded: type[Component], entry: Entry) -> None:
-    for name in (*EASY_METHODS.get(entry.stage, ANSWERS),):
+    for name in EASY_METHODS.get(entry.stage, ANSWERS):
         method = getattr(loaded, name, None)
         if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
             raise PluginError(

@@ -87,6 +87,30 @@ def implementations(plugin: object) -> list[Implementation]:
     return found
 
 
+def check_component(stage: str, component: object) -> Implementation:
+    """What a component (its class or an instance) implements its stage's hook with.
+
+    Raises:
+        PluginError: as :func:`implementations`; ``E-PLUGIN-036`` it does not implement the hook exactly once;
+            ``E-PLUGIN-039`` it wraps the hook instead.
+    """
+    hook = STAGES[stage][1]
+    found = [implementation for implementation in implementations(component) if implementation.hook == hook]
+    if len(found) != 1:
+        raise PluginError(
+            "E-PLUGIN-036",
+            f"{describe(component)} implements {hook} {len(found)} times, not once",
+            fix="derive it from the stage's base class in itune_core.api, or define the hook with @hookimpl",
+        )
+    if found[0].wraps:
+        raise PluginError(
+            "E-PLUGIN-039",
+            f"{describe(component)} wraps {hook} instead of implementing it",
+            fix="decorate it with a plain @hookimpl; wrappers are for extensions",
+        )
+    return found[0]
+
+
 def check_extension(extension: object) -> list[Implementation]:
     """The hooks of an extension (its class or an instance): stage hooks as wrappers, lifecycle hooks plain.
 
@@ -135,17 +159,14 @@ class Session:
             Those that wrap other stages, or only observe, do no harm.
 
     Raises:
-        PluginError: as :func:`check_extension`; ``E-PLUGIN-036`` the component does not implement the hook once;
-            ``E-PLUGIN-039`` it wraps the hook instead of implementing it.
+        PluginError: as :func:`check_component` and :func:`check_extension`.
     """
 
     def __init__(self, stage: str, component: object, wrappers: Sequence[object] = ()) -> None:
         self._hook = STAGES[stage][1]
         self._who = describe(component)
         self._manager = _Manager()
-        own = [found for found in implementations(component) if found.hook == self._hook]
-        _check_component(self._who, self._hook, own)
-        self._manager.add("component", own)
+        self._manager.add("component", [check_component(stage, component)])
         # pluggy calls what was registered last first
         for number, wrapper in reversed(list(enumerate(wrappers))):
             self._manager.add(f"wrapper-{number}", check_extension(wrapper))
@@ -249,21 +270,6 @@ class _Manager(pluggy.PluginManager):
     def add(self, name: str, found: Iterable[Implementation]) -> None:
         self.register(_Adapter(found), name)
         self.check_pending()
-
-
-def _check_component(who: str, hook: str, found: Sequence[Implementation]) -> None:
-    if len(found) != 1:
-        raise PluginError(
-            "E-PLUGIN-036",
-            f"{who} implements {hook} {len(found)} times, not once",
-            fix="derive it from the stage's base class in itune_core.api, or define the hook with @hookimpl",
-        )
-    if found[0].wraps:
-        raise PluginError(
-            "E-PLUGIN-039",
-            f"{who} wraps {hook} instead of implementing it",
-            fix="decorate it with a plain @hookimpl; wrappers are for extensions",
-        )
 
 
 def _check_name(plugin: object, found: Implementation) -> bool:

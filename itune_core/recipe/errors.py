@@ -154,7 +154,8 @@ class Problems:
 
     def adopt(self, error: ItuneError, at: Node | Place, path: TreePath = ()) -> None:
         """Note an error of another layer (a component that cannot be found, say) as a mistake at this place."""
-        self.add(error.code, error.what, at, path, expected=error.why, fix=error.fix)
+        what = "; ".join(filter(None, (error.what, error.why)))
+        self.add(error.code, f"{what} (in {error.where})" if error.where else what, at, path, fix=error.fix)
 
     def error(self) -> RecipeProblems:
         """All that was noted, as one error."""

@@ -24,7 +24,7 @@ from itune_core.recipe.matrix import check_axes
 from itune_core.recipe.nodes import Node
 from itune_core.recipe.nodes import Path as TreePath
 from itune_core.recipe.overrides import override
-from itune_core.recipe.reading import read_recipe
+from itune_core.recipe.reading import is_mapping, read_recipe
 from itune_core.recipe.recipe import Recipe
 from itune_core.recipe.settings import absolute, read_settings, rewrite
 from itune_core.recipe.yaml import read_file
@@ -176,6 +176,8 @@ def compile(file: Path, *, load: Load = load_installed, overrides: Sequence[str]
 
 def _model(name: str, node: Node, library: Library) -> ModelNode | None:
     path: TreePath = ("models", name)
+    if not is_mapping(node, path, library.problems):
+        return None
     backend = node.entries.get("backend")
     if backend is None or not isinstance(backend.value, str):
         library.problems.add(

@@ -56,11 +56,7 @@ def read_recipe(file: Path, tree: Node, problems: Problems) -> Recipe | None:
         seed=reader.scalar("seed", seed_value) or 0,
         max_failed=_default(reader.scalar("max_failed", share_value), MAX_FAILED),
         vars={key: node.plain() for key, node in variables.items()},
-        models={
-            key: put_matrix(node, {})
-            for key, node in reader.names("models").items()
-            if _is_mapping(node, ("models", key), problems)
-        },
+        models={key: put_matrix(node, {}) for key, node in reader.names("models").items()},
         steps={
             key: _part(key, node, ("steps", key), STEP_KEYS, "a step", problems)
             for key, node in reader.names("steps", required=True).items()
@@ -69,7 +65,7 @@ def read_recipe(file: Path, tree: Node, problems: Problems) -> Recipe | None:
         extensions={
             key: put_matrix(node, {})
             for key, node in reader.section("extensions").items()
-            if node.value is None or _is_mapping(node, ("extensions", key), problems)
+            if node.value is None or is_mapping(node, ("extensions", key), problems)
         },
         allow=_allow(root, problems),
         root=root,
@@ -127,7 +123,7 @@ class _Section:
             if required:
                 self.missing(key)
             return {}
-        return node.entries if _is_mapping(node, (key,), self.problems) else {}
+        return node.entries if is_mapping(node, (key,), self.problems) else {}
 
     def names(self, key: str, required: bool = False) -> dict[str, Node]:
         """A section whose keys are names."""
@@ -158,7 +154,8 @@ def _default(value: Any, default: float) -> float:
     return default if value is None else float(value)
 
 
-def _is_mapping(node: Node, path: TreePath, problems: Problems) -> bool:
+def is_mapping(node: Node, path: TreePath, problems: Problems) -> bool:
+    """Whether it is one; if not, that is noted."""
     if isinstance(node.value, dict):
         return True
     problems.add(errors.SHAPE, f"`{path[-1]}` is {node.describe()}", node, path, expected="`key: value` lines")
@@ -206,7 +203,7 @@ def _version(root: Node, problems: Problems) -> None:
 
 
 def _variables(node: Node | None, problems: Problems) -> dict[str, Node]:
-    if node is None or node.value is None or not _is_mapping(node, ("vars",), problems):
+    if node is None or node.value is None or not is_mapping(node, ("vars",), problems):
         return {}
     for name, value in node.entries.items():
         check_name(name, value, ("vars", name), problems)
@@ -230,11 +227,11 @@ def _has_reference(node: Node) -> bool:
 
 
 def _part(name: str, node: Node, path: TreePath, keys: tuple[str, ...], what: str, problems: Problems) -> Part:
-    if not _is_mapping(node, path, problems):
+    if not is_mapping(node, path, problems):
         return Part(name, path, node)
     entries = _known(node, keys, path, what, problems)
     settings = entries.get("with")
-    if settings is not None and settings.value is not None and not _is_mapping(settings, (*path, "with"), problems):
+    if settings is not None and settings.value is not None and not is_mapping(settings, (*path, "with"), problems):
         settings = None
     return Part(
         name=name,
@@ -296,7 +293,7 @@ def _unfit(item: Node, earlier: Mapping[str, Node]) -> str | None:
 
 def _allow(root: Node, problems: Problems) -> tuple[str, ...] | None:
     node = root.entries.get("plugins")
-    if node is None or not _is_mapping(node, ("plugins",), problems):
+    if node is None or not is_mapping(node, ("plugins",), problems):
         return None
     allow = _known(node, ("allow",), ("plugins",), "plugins", problems).get("allow")
     if allow is None:

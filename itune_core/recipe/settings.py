@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,7 +111,7 @@ def read_settings(owner: type[Any], label: str, node: Node, where: Where, folder
 
 def absolute(path: str, folder: Path) -> str:
     """An input path (or glob) of a recipe, independent of the working directory."""
-    return str(folder.absolute() / Path(path).expanduser())
+    return str(folder.absolute() / os.path.expanduser(path))
 
 
 def rewrite(config: BaseModel, change: Callable[[TreePath, Any], Any], places: frozenset[TreePath]) -> Any:
@@ -144,7 +145,7 @@ def _rewrite(value: Any, at: TreePath, change: Callable[[TreePath, Any], Any], p
 
 def _check_file(item: Marked, at: Node, path: TreePath, folder: Path, problems: Problems) -> None:
     target = absolute(item.value, folder)
-    if not item.value or not (Path(target).exists() or any(glob.iglob(target, recursive=True))):
+    if not item.value or not (os.path.lexists(target) or any(glob.iglob(target, recursive=True))):
         problems.add(
             errors.NO_FILE,
             f"no file, folder or glob {item.value!r}",

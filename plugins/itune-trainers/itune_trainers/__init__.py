@@ -1,1 +1,9 @@
-"""Trainers for itune: supervised tuning and preference objectives."""
+"""Trainers for itune: supervised tuning, preference objectives, and the base class a new objective derives from."""
+
+from __future__ import annotations
+
+from itune_trainers.examples import Encoder, Example
+from itune_trainers.objective import Logps, Objective
+from itune_trainers.settings import Lora, Settings
+
+__all__ = ["Encoder", "Example", "Logps", "Lora", "Objective", "Settings"]

@@ -1,0 +1,137 @@
+"""Questions to answers: render, group by settings and length, generate, put back in order."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from itune_backends.batching import by_budget
+from itune_core.api import Answer, Ask, Completion, Failed, Message, ModelError, RowError
+
+
+class Settings(NamedTuple):
+    """How to generate; rows of one batch share it."""
+
+    max_tokens: int
+    temperature: float
+    top_p: float
+    stop: tuple[str, ...]
+
+
+class Row(NamedTuple):
+    """One draw: which request it is for, and its number among the request's draws."""
+
+    request: int
+    draw: int
+
+
+def answer(
+    model: Any,
+    tokenizer: Any,
+    requests: Sequence[tuple[Ask, Sequence[int]]],
+    *,
+    context: int | None,
+    batch_tokens: int,
+    max_batch: int,
+) -> list[Answer | Failed]:
+    """Answer questions, with one draw a seed; at temperature 0 all draws are the same one, generated once.
+
+    Args:
+        model, tokenizer: a causal language model in eval mode.
+        requests: each with its seeds.
+        context: most tokens the model reads; None if it does not say.
+        batch_tokens, max_batch: as in :func:`~itune_backends.batching.by_budget`.
+
+    Returns:
+        one reply a request, in order.
+    """
+    prompts: dict[int, list[int]] = {}
+    failed: dict[int, Failed] = {}
+    alike: dict[Settings, list[Row]] = defaultdict(list)
+    for number, (ask, seeds) in enumerate(requests):
+        try:
+            prompts[number] = prompt_ids(tokenizer, ask, context)
+        except RowError as error:
+            failed[number] = Failed.of(error)
+            continue
+        settings = Settings(ask.max_tokens, ask.temperature, ask.top_p, tuple(ask.stop))
+        alike[settings] += [Row(number, draw) for draw in range(1 if ask.temperature == 0 else len(seeds))]
+
+    drawn: dict[Row, Completion] = {}
+    for settings, rows in alike.items():
+        lengths = [len(prompts[row.request]) for row in rows]
+        for batch in by_budget(lengths, settings.max_tokens, tokens=batch_tokens, rows=max_batch):
+            members = [rows[index] for index in batch]
+            seeds = [requests[row.request][1][row.draw] for row in members]
+            texts = _generate(model, tokenizer, [prompts[row.request] for row in members], seeds, settings)
+            drawn.update(zip(members, texts, strict=True))
+
+    def reply(number: int, ask: Ask, draws: int) -> Answer | Failed:
+        if number in failed:
+            return failed[number]
+        return Answer([drawn[Row(number, 0 if ask.temperature == 0 else draw)] for draw in range(draws)])
+
+    return [reply(number, ask, len(seeds)) for number, (ask, seeds) in enumerate(requests)]
+
+
+def prompt_ids(tokenizer: Any, ask: Ask, context: int | None) -> list[int]:
+    """The tokens that an answer continues: the chat template rendered and tokenised once.
+
+    Raises:
+        RowError: ``E-BACKEND-003`` prompt and answer do not fit in the model's context; ``E-BACKEND-007`` the template
+            refuses the conversation.
+        ModelError: ``E-BACKEND-006`` the tokenizer has no chat template.
+    """
+    from jinja2 import TemplateError
+
+    if not tokenizer.chat_template:
+        raise ModelError(
+            "E-BACKEND-006",
+            "the tokenizer has no chat template, so the model cannot be asked",
+            where=tokenizer.name_or_path,
+            fix="use a chat model, or give its tokenizer a chat template",
+        )
+    turns = [_plain(turn) for turn in ask.messages]
+    try:
+        ids: list[int] = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
+    except TemplateError as error:
+        raise RowError("the chat template refuses this conversation", "E-BACKEND-007", why=str(error)) from error
+    if context is not None and len(ids) + ask.max_tokens > context:
+        raise RowError(
+            f"a prompt of {len(ids)} tokens and an answer of up to {ask.max_tokens} are more than the model reads",
+            "E-BACKEND-003",
+            why=f"its context is {context} tokens",
+            fix="lower max_tokens, or filter long prompts out",
+        )
+    return ids
+
+
+def _plain(turn: Message) -> Mapping[str, Any]:
+    """What a template may read: no null fields (templates ask ``is defined``), tool calls as objects."""
+    fields = {name: turn[name] for name in ("role", "content", "name", "tool_calls") if turn.get(name) is not None}
+    if isinstance(fields.get("tool_calls"), str):
+        try:
+            fields["tool_calls"] = json.loads(fields["tool_calls"])
+        except json.JSONDecodeError as error:
+            raise RowError("tool_calls of a message are not JSON", "E-BACKEND-007", why=str(error)) from error
+    return fields
+
+
+def _generate(
+    model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], seeds: Sequence[int], settings: Settings
+) -> Iterable[Completion]:
+    from itune_torch import generate
+
+    for made in generate(
+        model,
+        tokenizer,
+        prompts,
+        max_new_tokens=settings.max_tokens,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        seeds=seeds,
+        stop=settings.stop,
+    ):
+        yield Completion(made.text, made.finish_reason, made.prompt_tokens, len(made.ids))

@@ -1,0 +1,164 @@
+"""A model in this process, run by transformers. (Not ``transformers.py``: that name belongs to the library.)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+from pydantic import Field
+
+from itune_backends.answering import answer
+from itune_backends.embedding import vectors
+from itune_backends.scoring import score
+from itune_core.api import (
+    Answer,
+    Ask,
+    Backend,
+    Embed,
+    Facts,
+    Failed,
+    LogProbs,
+    ModelError,
+    ModelSource,
+    Runtime,
+    TokenLogProbs,
+    Vectors,
+)
+
+WINDOW = 4
+"""How many full batches' worth of questions are sorted by length together. Answers leave in the order of the questions,
+so this bounds what is lost when the run is killed."""
+
+WORTHWHILE = 1.1
+"""How many times faster bfloat16 must be before ``dtype: auto`` takes it: it costs digits."""
+
+
+class Transformers(Backend):
+    """Loads a model into this process and runs it with transformers.
+
+    Answers questions and scores completions with a causal language model; embeds texts with a sentence-transformers
+    model. The reply to a request depends on the request and its seeds alone: every draw has a random stream of its own,
+    so batch settings are a matter of speed. Rounding is the exception: a batch of another shape may add floats in
+    another order, which changes the last digits of a log-probability, and an answer where two tokens are all but
+    equally likely; more so in bfloat16.
+
+    Nothing is cut. A prompt that leaves no room for ``max_tokens`` in the model's context fails (``E-BACKEND-003``),
+    and so do a row longer than that context (``E-BACKEND-004``) or than its request allows (``E-TORCH-017``), and a
+    text longer than an embedding model reads (``E-BACKEND-005``).
+    """
+
+    class Config(Backend.Config):
+        dtype: Literal["auto", "float32", "bfloat16"] = Field(
+            "auto", description="Type of a language model's weights; auto: bfloat16 where this machine is faster in it."
+        )
+        device: Runtime[Literal["auto", "cpu", "cuda"]] = Field(
+            "auto", description="Where to compute; auto: a CUDA GPU if there is one."
+        )
+        batch_tokens: Runtime[int] = Field(
+            8192, ge=1, description="Largest batch of answers: rows times the tokens of longest prompt and answer."
+        )
+        max_batch: Runtime[int] = Field(16, ge=1, description="Most rows in a batch.")
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self._model: Any = None
+        self._tokenizer: Any = None
+        self._embedder: Any = None
+        self._isolated: bool | None = None
+
+    def settle(self, facts: Facts) -> Any:
+        """``auto`` settings resolved by what was measured on this machine; torch is imported only to measure."""
+        device, dtype = self.config.device, self.config.dtype
+        if device == "auto":
+            device = "cuda" if facts.get("torch.best_device", _best_device) == "cuda" else "cpu"
+        if dtype == "auto":
+            fact = "torch.bfloat16_speedup" if device == "cpu" else f"torch.bfloat16_speedup.{device}"
+            speedup = facts.get(fact, lambda: _bfloat16_speedup(device))
+            dtype = "bfloat16" if speedup > WORTHWHILE else "float32"
+        return self.config.model_copy(update={"device": device, "dtype": dtype})
+
+    def open(self, source: ModelSource | None) -> None:
+        """Load the weights, an adapter's merged into them. The config must be settled.
+
+        Raises:
+            ModelError: ``E-BACKEND-001`` the model neither writes nor embeds text; and what loading says.
+        """
+        from itune_torch import load_causal, load_embedder, load_tokenizer
+
+        embeds = source is not None and source.layout == "sentence-transformers"
+        if source is None or not (embeds or source.architecture == "causal"):
+            raise ModelError(
+                "E-BACKEND-001",
+                f"the backend transformers cannot run {self.config.model!r}",
+                why="its weights are not here" if source is None else f"it is a {source.architecture} model",
+                fix="name a causal language model or a sentence-transformers model",
+            )
+        if embeds:
+            self._embedder = load_embedder(source, device=self.config.device)
+        else:
+            self._tokenizer = load_tokenizer(source)
+            self._model = load_causal(source, dtype=self.config.dtype, device=self.config.device, adapter="merge")
+
+    def close(self) -> None:
+        """Let go of the weights."""
+        self._model = self._tokenizer = self._embedder = self._isolated = None
+
+    def generate(self, requests: Sequence[tuple[Ask, Sequence[int]]]) -> Iterator[Answer | Failed]:
+        """Answer each question, with one draw a seed."""
+        model = self._loaded(self._model, "answer questions")
+        window = WINDOW * self.config.max_batch
+        for start in range(0, len(requests), window):
+            yield from answer(
+                model,
+                self._tokenizer,
+                requests[start : start + window],
+                context=_context(model),
+                batch_tokens=self.config.batch_tokens,
+                max_batch=self.config.max_batch,
+            )
+
+    def logprobs(self, requests: Sequence[LogProbs]) -> Iterator[TokenLogProbs | Failed]:
+        """Score each request's completion: after its prompt, or as plain text where there is none."""
+        from itune_torch import rows_are_isolated
+
+        model = self._loaded(self._model, "score completions")
+        if self._isolated is None:
+            self._isolated = rows_are_isolated(model)
+        return score(
+            model,
+            self._tokenizer,
+            requests,
+            context=_context(model),
+            max_batch=self.config.max_batch,
+            isolated=self._isolated,
+        )
+
+    def embed(self, requests: Sequence[Embed]) -> Iterator[Vectors | Failed]:
+        """Embed each request's texts."""
+        return vectors(self._loaded(self._embedder, "embed texts"), requests, max_batch=self.config.max_batch)
+
+    def _loaded(self, model: Any, task: str) -> Any:
+        if model is None:
+            raise ModelError(
+                "E-BACKEND-002",
+                f"the model {self.config.model!r} does not {task}",
+                fix="name a causal language model for text, or a sentence-transformers model for vectors",
+            )
+        return model
+
+
+def _context(model: Any) -> int | None:
+    """Most tokens the model reads; None if it does not say."""
+    return getattr(model.config.get_text_config(), "max_position_embeddings", None)
+
+
+def _best_device() -> str:
+    from itune_torch import best_device
+
+    return best_device()
+
+
+def _bfloat16_speedup(device: str) -> float:
+    from itune_torch import bfloat16_speedup
+
+    return bfloat16_speedup(device)

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+from pydantic import ValidationError
+
+from itune_core.api import (
+    Answer,
+    Ask,
+    Completion,
+    Created,
+    Drop,
+    Failed,
+    Kind,
+    Reply,
+    Request,
+    example,
+    features,
+    message,
+    prompt,
+)
+from itune_core.testing import BenchContext
+from itune_generators.distill import Distill
+
+Draw = tuple[str, str]
+"""Text and finish."""
+
+
+def answering(*draws: Draw) -> Callable[[Request], Reply]:
+    def reply(request: Request) -> Reply:
+        assert isinstance(request, Ask)
+        assert len(draws) == request.n
+        return Answer([Completion(text, finish, 4, 2) for text, finish in draws])
+
+    return reply
+
+
+def distil(
+    reply: Callable[[Request], Reply | Failed], folder: Path, prompts: Sequence[Any] | None = None, **settings: object
+) -> list[tuple[str, Created | Drop | Failed]]:
+    made = prompts or [prompt([message("user", "Name a prime number.")], references=["Two."], task="numbers")]
+    rows = datasets.Dataset.from_list(
+        [{**record, "id": f"p{number}"} for number, record in enumerate(made)], features=features(Kind.PROMPT)
+    )
+    component = Distill(Distill.Config(model="teacher", **settings))
+    return list(component.itune_generate(inputs={"records": rows}, context=BenchContext(folder, reply=reply)))
+
+
+def test_every_answer_becomes_a_conversation_that_names_its_prompt(tmp_path: Path) -> None:
+    made = distil(answering(("Seven.", "stop"), (" Eleven.\n", "stop")), tmp_path, n=2, temperature=0.7)
+    assert [key for key, _ in made] == ["p0", "p0"]
+    for (_, item), text in zip(made, ("Seven.", " Eleven.\n"), strict=True):
+        assert isinstance(item, Created)
+        assert item.parents == ["p0"]
+        assert item.record.kind is Kind.CONVERSATION
+        assert [turn["content"] for turn in item.record["messages"]] == ["Name a prime number.", text]
+        assert (item.record["references"], item.record["task"]) == (["Two."], "numbers")
+
+
+def test_the_teacher_is_asked_as_the_recipe_says(tmp_path: Path) -> None:
+    asked: list[Ask] = []
+
+    def reply(request: Request) -> Reply:
+        assert isinstance(request, Ask)
+        asked.append(request)
+        return Answer([Completion("Seven.", "stop", 4, 2)] * request.n)
+
+    distil(reply, tmp_path, n=3, temperature=0.7, top_p=0.9, max_tokens=40, stop=["\n\n"])
+    assert asked[0].model == "teacher"
+    assert (asked[0].n, asked[0].temperature, asked[0].top_p) == (3, 0.7, 0.9)
+    assert (asked[0].max_tokens, tuple(asked[0].stop)) == (40, ("\n\n",))
+
+
+@pytest.mark.parametrize(
+    ("settings", "roles"), [({}, ["system", "user", "assistant"]), ({"record_system": False}, ["user", "assistant"])]
+)
+def test_a_system_turn_is_asked_with_and_recorded_unless_told_not_to(
+    tmp_path: Path, settings: dict[str, bool], roles: list[str]
+) -> None:
+    asked: list[Ask] = []
+
+    def reply(request: Request) -> Reply:
+        assert isinstance(request, Ask)
+        asked.append(request)
+        return Answer([Completion("Seven.", "stop", 4, 2)])
+
+    [(_, item)] = distil(reply, tmp_path, system="Be brief.", **settings)
+    assert [turn["role"] for turn in asked[0].messages] == ["system", "user"]
+    assert isinstance(item, Created)
+    assert [turn["role"] for turn in item.record["messages"]] == roles
+
+
+def test_a_system_turn_takes_the_place_of_the_prompts_own(tmp_path: Path) -> None:
+    asked: list[Ask] = []
+
+    def reply(request: Request) -> Reply:
+        assert isinstance(request, Ask)
+        asked.append(request)
+        return Answer([Completion("Seven.", "stop", 4, 2)])
+
+    own = [prompt([message("system", "Be long."), message("user", "Name a prime number.")])]
+    distil(reply, tmp_path, own, system="Be brief.")
+    assert [turn["content"] for turn in asked[0].messages] == ["Be brief.", "Name a prime number."]
+
+
+def test_a_cut_answer_is_dropped_by_default_and_kept_on_request(tmp_path: Path) -> None:
+    reply = answering(("Seven is", "length"), ("Seven.", "stop"))
+    [(_, kept)] = distil(reply, tmp_path, n=2, temperature=1.0)
+    assert isinstance(kept, Created)
+    assert kept.record["messages"][-1]["content"] == "Seven."
+    assert len(distil(reply, tmp_path, n=2, temperature=1.0, unfinished="keep")) == 2
+
+
+@pytest.mark.parametrize(
+    ("draws", "reason"),
+    [
+        ([("Seven is", "length"), ("", "stop")], "unfinished"),
+        ([(" \n", "stop"), ("", "length")], "empty-answer"),
+    ],
+)
+def test_a_prompt_of_which_nothing_is_left_says_why(tmp_path: Path, draws: list[Draw], reason: str) -> None:
+    [(key, outcome)] = distil(answering(*draws), tmp_path, n=2, temperature=1.0)
+    assert key == "p0"
+    assert isinstance(outcome, Drop)
+    assert outcome.reason == reason
+
+
+def test_an_answer_that_is_no_text_fails_its_prompt_unless_another_draw_is_good(tmp_path: Path) -> None:
+    def reply(request: Request) -> Reply:
+        assert isinstance(request, Ask)
+        other = "a\x00c" if request.messages[-1]["content"] == "bad" else "Fine."
+        return Answer([Completion("a\x00b", "stop", 1, 1), Completion(other, "stop", 1, 1)])
+
+    made = distil(reply, tmp_path, [prompt([message("user", "bad")]), example(Kind.PROMPT)], n=2, temperature=1.0)
+    assert [(key, type(item)) for key, item in made] == [("p0", Failed), ("p1", Created)]
+    assert isinstance(made[0][1], Failed)
+    assert made[0][1].code == "E-DATA-010"
+
+
+def test_several_greedy_draws_are_refused() -> None:
+    with pytest.raises(ValidationError, match="would all be the same"):
+        Distill.Config(model="teacher", n=2)

@@ -1,0 +1,130 @@
+"""Open a model's tokenizer and weights: local files, safetensors only, no code from the model's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from itune_core.api.errors import ModelError
+from itune_core.api.models import ModelSource
+from itune_torch._quiet import no_progress_bars
+from itune_torch._resolve import resolve
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+
+def load_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of `source`; an adapter trained with its own tokenizer beside it brings that one.
+
+    Raises:
+        ModelError: there is no tokenizer in the folder, or it needs code from the folder.
+    """
+    from transformers import AutoTokenizer
+
+    folder = resolve(source)
+    if source.adapter is not None and (source.adapter / "tokenizer_config.json").is_file():
+        folder = source.adapter
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            "E-TORCH-004",
+            f"the tokenizer of {source.spec!r} cannot be loaded",
+            where=str(folder),
+            why=str(error),
+            fix="save the tokenizer beside the model: tokenizer.save_pretrained(folder)",
+        ) from error
+
+
+def load_causal(
+    source: ModelSource,
+    *,
+    dtype: Dtype = "float32",
+    device: str = "cpu",
+    adapter: Literal["merge", "attach"] = "attach",
+) -> PreTrainedModel | PeftModel:
+    """Load a causal language model in eval mode.
+
+    Attention is the best one the model supports that isolates rows told apart by position ids (sdpa, else eager). The
+    model's own `use_cache` default stays as saved, because generation wants it; :func:`logprobs` switches it off in
+    every call it makes.
+
+    Args:
+        source: where the files are; its adapter, if any, is put on top.
+        dtype: of the weights. An attached adapter stays in float32 whatever this is: rounded to bfloat16, a LoRA weight
+            would lose most of an optimiser's small steps.
+        device: as torch names it.
+        adapter: ``attach`` keeps the adapter as a module (a `PeftModel`, not trainable); ``merge`` adds it into the
+            weights in float32 and rounds to `dtype` once, afterwards, for faster inference.
+
+    Raises:
+        ModelError: no safetensors weights, an architecture transformers does not know, or an adapter that does not fit.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from itune_torch._attention import use_row_blocks
+
+    folder = resolve(source)
+    _needs(folder, "config.json", source)
+    _needs(folder, "*.safetensors", source)
+    wanted = getattr(torch, dtype)
+    merge = source.adapter is not None and adapter == "merge"
+    try:
+        with no_progress_bars():
+            model = AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=torch.float32 if merge else wanted,
+                trust_remote_code=False,
+                use_safetensors=True,
+                local_files_only=True,
+            )
+            use_row_blocks(model)
+            if source.adapter is not None:
+                model = _with_adapter(model, source.adapter, source)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(
+            "E-TORCH-006",
+            f"the model {source.spec!r} cannot be loaded",
+            where=str(folder),
+            why=str(error),
+            fix="check that the folder holds a causal language model that the installed transformers knows",
+        ) from error
+    if merge:
+        model = model.merge_and_unload().to(wanted)
+    return model.to(device).eval()
+
+
+def _with_adapter(model: PreTrainedModel, adapter: Path, source: ModelSource) -> PeftModel:
+    from peft import PeftModel
+
+    _needs(adapter, "adapter_config.json", source)
+    _needs(adapter, "adapter_model.safetensors", source)
+    return PeftModel.from_pretrained(model, str(adapter), is_trainable=False, local_files_only=True)
+
+
+def _needs(folder: Path, pattern: str, source: ModelSource) -> None:
+    if any(folder.glob(pattern)):
+        return
+    pickled = sorted(path.name for path in (*folder.glob("*.bin"), *folder.glob("*.pt")))
+    raise ModelError(
+        "E-TORCH-005",
+        f"the model {source.spec!r} has no {pattern}",
+        where=str(folder),
+        why=f"it holds {', '.join(pickled)}: pickled weights can run code and are never opened" if pickled else None,
+        fix="convert it to safetensors: model.save_pretrained(folder)" if pickled else "check the folder",
+    )
+
+
+def base_of(model: Any) -> Any:
+    """The transformers model inside a data-parallel wrapper, an adapter, or both."""
+    from peft import PeftModel
+    from torch.nn.parallel import DistributedDataParallel
+
+    if isinstance(model, DistributedDataParallel):
+        model = model.module
+    return model.get_base_model() if isinstance(model, PeftModel) else model

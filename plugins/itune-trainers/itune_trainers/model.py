@@ -1,0 +1,207 @@
+"""Open a model for training, with a new adapter, the one it has, or none; and save what was trained."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from itune_core.api import ModelError, ModelSource
+from itune_trainers.settings import Lora, Settings
+
+if TYPE_CHECKING:
+    from peft import LoraConfig, PeftModel
+    from torch import Tensor, nn
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """torch's global generators seeded inside the block, and as they were after it: training leaves no trace there."""
+    import torch
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def open_model(config: Settings, source: ModelSource, seed: int) -> nn.Module:
+    """Load `source` with the weights to be trained in float32 and requiring gradients, all others frozen.
+
+    Args:
+        config: settled: dtype and device are no longer ``auto``.
+        source: the model; its adapter is trained further (``adapter: lora``) or merged (``adapter: none``).
+        seed: of a new adapter's weights.
+
+    Raises:
+        ModelError: ``E-TRAIN-010`` the adapter of `source` has another shape than the recipe asks for;
+            ``E-TRAIN-011`` no module has one of the names in ``lora.targets``; those of `load_causal`.
+    """
+    from itune_torch import load_causal
+
+    model: Any
+    if config.adapter == "none":
+        model = load_causal(source, dtype="float32", device=config.device, adapter="merge")
+        model.requires_grad_(True)
+    else:
+        base = load_causal(replace(source, adapter=None), dtype=cast(Any, config.dtype), device=config.device)
+        base.requires_grad_(False)
+        if source.adapter is None:
+            model = _new_adapter(base, config.lora or Lora(), source, seed)
+        else:
+            model = _same_adapter(base, config.lora, source, source.adapter)
+    if config.gradient_checkpointing:
+        base = model if config.adapter == "none" else model.get_base_model()
+        # `activation_checkpointing_enable` since transformers 5.2x; the old name warns there.
+        enable = getattr(base, "activation_checkpointing_enable", None) or base.gradient_checkpointing_enable
+        enable({"use_reentrant": False})  # reentrant checkpoints lose the gradient where the layer's input has none
+    return cast("nn.Module", model)
+
+
+def set_mode(model: nn.Module, *, dropout: bool) -> None:
+    """Train mode, or eval mode (no dropout anywhere) in which activation checkpointing still works."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    model.train(dropout)
+    for module in model.modules():
+        if isinstance(module, GradientCheckpointingLayer):
+            module.training = True  # of the layer alone: it only asks whether to checkpoint
+
+
+def trained_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """The parameters that are trained, by name; a tied parameter once."""
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def save_model(model: nn.Module, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Save a PEFT adapter, or a whole model with its tokenizer: safetensors, no card, no local path, the same bytes
+    for the same weights."""
+    from peft import PeftModel, get_peft_model_state_dict
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    if not isinstance(model, PeftModel):
+        whole = cast("PreTrainedModel", model)
+        whole.config.name_or_path = ""
+        with _quietly():
+            whole.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        return
+    # False, not "auto": that would look the base model up on the hub, and no embedding is trained here.
+    state = get_peft_model_state_dict(model, save_embedding_layers=False)
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in state.items()}
+    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    config = cast("LoraConfig", model.peft_config["default"])
+    values = {
+        # PEFT keeps module names in sets, whose order changes from process to process.
+        key: sorted(value) if isinstance(value, (set, frozenset)) else value
+        for key, value in config.to_dict().items()
+    }
+    values["inference_mode"] = True
+    (folder / "adapter_config.json").write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", "utf-8")
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """No progress bars of transformers (the run has its own), nor its warnings that PEFT asks by an old name."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _new_adapter(base: PreTrainedModel, lora: Lora, source: ModelSource, seed: int) -> PeftModel:
+    from peft import LoraConfig, TaskType, get_peft_model
+
+    from itune_trainers.fused_lora import use_fused_layers
+
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=cast(int, lora.alpha),
+        lora_dropout=lora.dropout,
+        target_modules=_targets(base, lora.targets, source),
+        task_type=TaskType.CAUSAL_LM,
+    )
+    use_fused_layers(config)
+    with seeded(seed), _quietly():
+        model = cast("PeftModel", get_peft_model(base, config))
+    config.base_model_name_or_path = source.spec  # PEFT has put the local path there
+    return model
+
+
+def _same_adapter(base: PreTrainedModel, lora: Lora | None, source: ModelSource, adapter: Path) -> PeftModel:
+    from peft import LoraConfig, PeftModel
+
+    from itune_trainers.fused_lora import use_fused_layers
+
+    config = LoraConfig.from_pretrained(str(adapter))
+    config.inference_mode = False
+    if lora is not None:
+        config.lora_dropout = lora.dropout
+    use_fused_layers(config)
+    with _quietly():
+        model = PeftModel.from_pretrained(base, str(adapter), is_trainable=True, config=config, local_files_only=True)
+    if lora is not None:
+        _check_shape(model, config, lora, source)
+    return model
+
+
+def _check_shape(model: PeftModel, has: LoraConfig, wanted: Lora, source: ModelSource) -> None:
+    from peft.tuners.lora import LoraLayer
+
+    base = model.get_base_model()
+    adapted = sorted(name for name, module in base.named_modules() if isinstance(module, LoraLayer))
+    differs = []
+    if has.r != wanted.rank:
+        differs.append(f"rank {has.r}, not {wanted.rank}")
+    if has.lora_alpha != wanted.alpha:
+        differs.append(f"alpha {has.lora_alpha:g}, not {wanted.alpha:g}")
+    if adapted != _targets(base, wanted.targets, source):
+        differs.append(f"targets {sorted({name.rsplit('.', 1)[-1] for name in adapted})}, not {wanted.targets}")
+    if differs:
+        raise ModelError(
+            "E-TRAIN-010",
+            f"the adapter of {source.spec!r} is of another shape than `lora` asks for",
+            why="it has " + "; ".join(differs),
+            fix="remove `lora` to train on the adapter as it is, or set adapter: none to merge it into the weights",
+        )
+
+
+def _targets(base: nn.Module, targets: str | list[str], source: ModelSource) -> list[str]:
+    """Full names of the modules to adapt, sorted."""
+    from torch.nn import Linear
+    from transformers.pytorch_utils import Conv1D  # what GPT-2 calls a linear layer
+
+    head = base.get_output_embeddings()  # type: ignore[operator]
+    layers = {
+        name: module
+        for name, module in base.named_modules()
+        # An adapted layer wraps the plain one under this suffix; its own name is that of the plain one before.
+        if isinstance(module, (Linear, Conv1D)) and module is not head and ".lora_" not in name
+    }
+    names = sorted(name.removesuffix(".base_layer") for name in layers)
+    if isinstance(targets, str):
+        return names
+    missing = [target for target in targets if not any(_matches(name, target) for name in names)]
+    if missing:
+        raise ModelError(
+            "E-TRAIN-011",
+            f"{source.spec!r} has no linear layer named {', '.join(missing)}",
+            fix=f"choose from {', '.join(sorted({name.rsplit('.', 1)[-1] for name in names}))}, or use all-linear",
+        )
+    return [name for name in names if any(_matches(name, target) for target in targets)]
+
+
+def _matches(name: str, target: str) -> bool:
+    return name == target or name.endswith(f".{target}")

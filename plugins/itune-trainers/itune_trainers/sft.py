@@ -1,0 +1,51 @@
+"""Supervised fine-tuning: learn to give the answers that the records hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from itune_core.api import Input, Kind, Record
+from itune_trainers.examples import Encoder, Example
+from itune_trainers.objective import Logps, Objective
+from itune_trainers.settings import Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ROWS = (Kind.CONVERSATION, Kind.TEXT)
+
+
+class SFT(Objective):
+    """Supervised fine-tuning on conversations or plain text.
+
+    The loss is the negative log-likelihood of what the assistant says, its end-of-turn token included; of a text, of
+    all of it. Nothing of a prompt is trained.
+    """
+
+    inputs = {"train": Input(ROWS), "eval": Input(ROWS, required=False)}
+
+    class Config(Settings):
+        """Settings of supervised fine-tuning."""
+
+        learning_rate: float = Field(
+            1e-4, gt=0, description="Peak learning rate of AdamW (betas 0.9 and 0.999, eps 1e-8). 1e-4 suits LoRA."
+        )
+        normalise: Literal["token", "sequence"] = Field(
+            "token",
+            description="What the loss is a mean over: all supervised tokens of the batch, or its rows (a token of a "
+            "short answer then counts more).",
+        )
+
+    def example(self, record: Record, encoder: Encoder) -> Example:
+        row = encoder.text(record) if record.kind is Kind.TEXT else encoder.conversation(record)
+        return Example(record["id"], (row,))
+
+    def loss(self, logps: Logps) -> Tensor:
+        from itune_trainers.losses import sft_loss
+
+        return sft_loss(logps.policy, logps.tokens)
+
+    def weight(self, example: Example) -> float:
+        return float(example.supervised) if self.config.normalise == "token" else 1.0
