@@ -9,7 +9,7 @@ import typer
 
 from itune_core.cli.terminal import print_json, print_table, seconds
 from itune_core.engine.home import Home
-from itune_core.engine.presence import is_present
+from itune_core.engine.presence import state
 from itune_core.engine.runs import RunRecord, all_runs
 
 app = typer.Typer(help="List the runs.")
@@ -37,12 +37,6 @@ def runs(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
         )
     else:
         typer.echo("no runs yet; itune run RECIPE makes one")
-
-
-def state(run: RunRecord) -> str:
-    """The state of a run; a record that was never closed, of a process that is gone, is of a killed run."""
-    recorded = str(run.data["state"])
-    return "killed" if recorded == "running" and not is_present(run.folder) else recorded
 
 
 def _facts(run: RunRecord) -> dict[str, Any]:

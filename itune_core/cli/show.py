@@ -11,9 +11,9 @@ import typer
 from itune_core.cli.choosing import Json, choose
 from itune_core.cli.ledger import balance
 from itune_core.cli.metrics import print_metrics
-from itune_core.cli.runs import state
 from itune_core.cli.terminal import print_json, print_table, safe, seconds
 from itune_core.engine.home import Home
+from itune_core.engine.presence import state
 from itune_core.engine.runs import RunRecord
 from itune_core.engine.store import Store
 from itune_core.report.artifacts import RunArtifacts

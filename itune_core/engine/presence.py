@@ -9,6 +9,7 @@ from pathlib import Path
 
 from itune_core.engine.errors import StoreError
 from itune_core.engine.home import Home
+from itune_core.engine.runs import RunRecord
 
 AT_WORK = "at-work.lock"
 
@@ -44,8 +45,13 @@ def present(run: Path) -> Iterator[None]:
         yield
 
 
-def is_present(run: Path) -> bool:
-    """Whether the run with this folder goes on; one that was killed does not, whatever its record says."""
+def state(run: RunRecord) -> str:
+    """``running``, ``done``, ``failed``, ``interrupted``, or ``killed``: it was never closed and its process is gone."""
+    recorded = str(run.data["state"])
+    return "killed" if recorded == "running" and not _is_present(run.folder) else recorded
+
+
+def _is_present(run: Path) -> bool:
     if not (run / AT_WORK).exists():
         return False
     try:

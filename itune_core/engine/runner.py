@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -76,18 +77,18 @@ def run(project: Project, options: Options = Options(), listener: Listener | Non
 
 
 def _run(record: RunRecord, project: Project, options: Options, listener: Listener | None) -> Outcome:
-    plan, home = project.plan, project.home
     events = Events(record.folder / "events.jsonl", listener)
     observers = Observers(
         [extension.instance for extension in project.extensions], lambda sentence: events.say("warning", text=sentence)
     )
-    journal = Journal(home.journal)
+    journal = Journal(project.home.journal)
+    execution = _Execution(project, options, record, events, observers, journal)
     error: str | None = "interrupted"
     try:
-        events.say("run started", run=record.name, recipe=str(plan.file))
-        observers.run_started(run=record.name, recipe=str(plan.file))
-        for node in _wanted(plan, options.only):
-            _step(node, project, journal, record, events, observers, options)
+        events.say("run started", run=record.name, recipe=str(project.plan.file))
+        observers.run_started(run=record.name, recipe=str(project.plan.file))
+        for node in _wanted(project.plan, options.only):
+            execution.step(node)
         error = None
     except ItuneError as failure:
         error = str(failure)
@@ -100,6 +101,130 @@ def _run(record: RunRecord, project: Project, options: Options, listener: Listen
         events.say("run finished", run=record.name, error=error)
         events.close()
     return Outcome(record, dict(project.artifacts))
+
+
+@dataclass(frozen=True)
+class _Execution:
+    """A run while it runs: what every step needs."""
+
+    project: Project
+    options: Options
+    record: RunRecord
+    events: Events
+    observers: Observers
+    journal: Journal
+
+    def step(self, node: StepNode) -> None:
+        """Take the node's artifact from the store, or make it; note it either way."""
+        found = self.project.find(node)
+        if found is None:
+            raise RunError("E-RUN-002", f"step {node.name} depends on one that was not made")
+        key, parts = found
+        artifact = self.project.artifacts.get(node.name)
+        began, reused = time.monotonic(), True
+        if artifact is None:
+            with self.project.store.making(key) as scratch:
+                artifact = self.project.store.get(key)  # another run may have made it while we waited
+                if artifact is None:
+                    reused = False
+                    self.events.say("step started", step=node.name, component=node.entry.label, key=key)
+                    self.observers.step_started(step=node.name, component=node.entry.label, key=key)
+                    artifact = self._make(node, key, parts, scratch)
+            self.project.artifacts[node.name] = artifact
+        seconds = time.monotonic() - began
+        identities = {name: self.project.identity(name) for name in node.models}
+        self.record.step(saved_node(node, artifact, identities, reused=reused, seconds=seconds))
+        manifest = {**artifact.manifest, "reused": reused}
+        self.observers.step_finished(step=node.name, component=node.entry.label, key=key, manifest=manifest)
+        self.events.say("step finished", step=node.name, key=key, reused=reused, seconds=round(seconds, 3))
+
+    def _make(self, node: StepNode, key: str, parts: Mapping[str, Any], scratch: Path) -> Artifact:
+        """Execute a step and publish what it leaves."""
+        project = self.project
+        views = {name: project.flow.input(node.name, name) for name in node.inputs}
+        serving = Serving(project.served, self.journal, lambda *place: derive_seed(node.seed, node.entry.label, *place))
+        began, processor = time.time(), time.process_time()
+        with project.store.draft(key) as draft, Ledger(draft, node.name) as ledger:
+            job = Job(
+                step=node.step,
+                label=node.entry.label,
+                source=node.entry.name,
+                component=project.component(node),
+                kind=node.kind,
+                views=views,
+                call=self._caller(node, views, self._context(node, scratch, serving)),
+                draft=draft,
+                ledger=ledger,
+                identity=project.identity,
+                base=project.base_pointer,
+                digest_model=project.digests.of_model,
+            )
+            try:
+                made = EXECUTE[node.stage](job)
+                counts = ledger.settle(made.pop("inputs"), node.max_failed)
+            except ItuneError:
+                self._keep_ledger(node, draft)
+                raise
+            finally:
+                serving.close()
+                gc.collect()  # a model is full of cycles, and the next step wants its gigabytes now
+            manifest = {
+                "key": key,
+                "parts": parts,
+                "stage": node.stage,
+                "component": node.entry.label,
+                "kind": node.kind,
+                **made,
+                "counts": counts,
+                "requests": {"asked": serving.asked, "recalled": serving.recalled},
+                "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
+                "seconds": round(time.time() - began, 3),
+                "cpu_seconds": round(time.process_time() - processor, 3),
+                "environment": environment(),
+            }
+            write_manifest(draft, manifest)
+        published = project.store.get(key)
+        if published is None:
+            raise RunError("E-RUN-003", "the artifact vanished after it was published", where=str(project.store.root))
+        return published
+
+    def _context(self, node: StepNode, scratch: Path, serving: Serving) -> StepContext:
+        return StepContext(
+            scratch=scratch,
+            seed=node.seed,
+            component=node.entry.label,
+            code=keys.code_identity(node.entry),
+            models=self.project.source,
+            serving=serving,
+            mapper=lambda function, items: map_local(function, items, self.options.workers),
+            part=self.project.store.part,
+            report=lambda done, total, figures: self.events.progress(node.name, done, total, figures),
+        )
+
+    def _caller(self, node: StepNode, views: Mapping[str, list[View]], context: StepContext) -> Callable[[], Any]:
+        """The call of a step's hook; what it raises, then or while its result is read, becomes an error of the run."""
+        wrappers = [extension.instance for extension in self.project.extensions if extension.wraps(node.stage)]
+        session = Session(node.stage, self.project.component(node), wrappers)
+
+        def call() -> Any:
+            arguments: dict[str, Any] = {"context": context}
+            if node.stage != "formatters":
+                arguments["inputs"] = {
+                    name: [view.dataset for view in views[name]] if spec.many else views[name][0].dataset
+                    for name, spec in node.component.inputs.items()
+                    if views.get(name)
+                }
+            with _foreign(node):
+                result = session.call(**arguments)
+            return _watched(result, node) if isinstance(result, Iterator) else result
+
+        return call
+
+    def _keep_ledger(self, node: StepNode, draft: Path) -> None:
+        """A failed step leaves no artifact; why its rows failed stays with the run."""
+        kept = self.record.folder / "failed" / node.name
+        kept.mkdir(parents=True, exist_ok=True)
+        shutil.copy(draft / LEDGER, kept / LEDGER)
 
 
 def _wanted(plan: Plan, only: Sequence[str]) -> list[StepNode]:
@@ -118,137 +243,6 @@ def _wanted(plan: Plan, only: Sequence[str]) -> list[StepNode]:
             queue += [feed.node for feeds in node.inputs.values() for feed in feeds]
             queue += [name for name in (*node.models, *node.steps) if name in plan.nodes]
     return [node for node in plan.nodes.values() if node.name in wanted]
-
-
-def _step(
-    node: StepNode,
-    project: Project,
-    journal: Journal,
-    record: RunRecord,
-    events: Events,
-    observers: Observers,
-    options: Options,
-) -> None:
-    label = node.entry.label
-    found = project.find(node)
-    if found is None:
-        raise RunError("E-RUN-002", f"step {node.name} depends on one that was not made")
-    key, parts = found
-    artifact = project.artifacts.get(node.name)
-    began, reused = time.monotonic(), artifact is not None
-    if artifact is None:
-        with project.store.making(key) as scratch:
-            artifact = project.store.get(key)  # another run may have made it while we waited
-            reused = artifact is not None
-            if artifact is None:
-                events.say("step started", step=node.name, component=label, key=key)
-                observers.step_started(step=node.name, component=label, key=key)
-                artifact = _make(node, key, parts, scratch, project, journal, record, events, options)
-        project.artifacts[node.name] = artifact
-    seconds = time.monotonic() - began
-    identities = {name: project.identity(name) for name in node.models}
-    record.step(saved_node(node, artifact, identities, reused=reused, seconds=seconds))
-    manifest = {**artifact.manifest, "reused": reused}
-    observers.step_finished(step=node.name, component=label, key=key, manifest=manifest)
-    events.say("step finished", step=node.name, key=key, reused=reused, seconds=round(seconds, 3))
-
-
-def _make(
-    node: StepNode,
-    key: str,
-    parts: Mapping[str, Any],
-    scratch: Path,
-    project: Project,
-    journal: Journal,
-    record: RunRecord,
-    events: Events,
-    options: Options,
-) -> Artifact:
-    component = project.component(node)
-    label = node.entry.label
-    serving = Serving(project.served, journal, lambda *place: derive_seed(node.seed, label, *place))
-    context = StepContext(
-        scratch=scratch,
-        seed=node.seed,
-        component=label,
-        code=keys.code_identity(node.entry),
-        models=project.source,
-        serving=serving,
-        mapper=lambda function, items: map_local(function, items, options.workers),
-        part=project.store.part,
-        report=lambda done, total, figures: events.progress(node.name, done, total, figures),
-    )
-    wrappers = [extension.instance for extension in project.extensions if extension.wraps(node.stage)]
-    session = Session(node.stage, component, wrappers)
-    views = {name: project.flow.input(node.name, name) for name in node.inputs}
-    call = _caller(node, session, views, context)
-    began = time.time()
-    processor = time.process_time()
-    with project.store.draft(key) as draft, Ledger(draft, node.name) as ledger:
-        job = Job(
-            step=node.step,
-            label=label,
-            source=node.entry.name,
-            component=component,
-            kind=node.kind,
-            views=views,
-            call=call,
-            draft=draft,
-            ledger=ledger,
-            identity=project.identity,
-            base=project.base_pointer,
-            digest_model=project.digests.of_model,
-        )
-        try:
-            made = EXECUTE[node.stage](job)
-            counts = ledger.settle(made.pop("inputs"), node.max_failed)
-        except ItuneError:
-            kept = record.folder / "failed" / node.name
-            kept.mkdir(parents=True, exist_ok=True)
-            shutil.copy(draft / LEDGER, kept / LEDGER)
-            raise
-        finally:
-            serving.close()
-        manifest = {
-            "key": key,
-            "parts": parts,
-            "stage": node.stage,
-            "component": label,
-            "kind": node.kind,
-            **made,
-            "counts": counts,
-            "requests": {"asked": serving.asked, "recalled": serving.recalled},
-            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
-            "seconds": round(time.time() - began, 3),
-            "cpu_seconds": round(time.process_time() - processor, 3),
-            "environment": environment(),
-        }
-        write_manifest(draft, manifest)
-    published = project.store.get(key)
-    if published is None:
-        raise RunError("E-RUN-003", "the artifact vanished after it was published", where=str(project.store.root / key))
-    return published
-
-
-def _caller(
-    node: StepNode, session: Session, views: Mapping[str, list[View]], context: StepContext
-) -> Callable[[], Any]:
-    """The call of a step's hook; what it raises, then or while its result is read, becomes an error of the run."""
-
-    def call() -> Any:
-        inputs = {
-            name: [view.dataset for view in views[name]] if spec.many else views[name][0].dataset
-            for name, spec in node.component.inputs.items()
-            if views.get(name)
-        }
-        arguments: dict[str, Any] = {"context": context}
-        if node.stage != "formatters":
-            arguments["inputs"] = inputs
-        with _foreign(node):
-            result = session.call(**arguments)
-        return _watched(result, node) if isinstance(result, Iterator) else result
-
-    return call
 
 
 def _watched(results: Iterator[Any], node: StepNode) -> Iterator[Any]:

@@ -72,7 +72,8 @@ class Job:
 
 
 def _ids(view: View) -> list[str]:
-    return list(view.dataset["id"])
+    batches = view.dataset.select_columns("id").with_format("arrow").iter(batch_size=10_000)
+    return [item for batch in batches for item in batch["id"].to_pylist()]
 
 
 def _writer(job: Job) -> RecordWriter:

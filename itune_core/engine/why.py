@@ -15,7 +15,9 @@ from itune_core.engine.runs import RunRecord
 from itune_core.engine.store import Artifact
 from itune_core.recipe.plan import Feed, StepNode
 
-_FEED = re.compile(r"inputs\.(?P<input>[^.\[]+)(?:\[(?P<number>\d+)\]\.(?P<part>rows|cast|columns)(?:\.(?P<column>.+))?)?")
+_FEED = re.compile(
+    r"inputs\.(?P<input>[^.\[]+)(?:\[(?P<number>\d+)\]\.(?P<part>rows|cast|columns)(?:\.(?P<column>.+))?)?"
+)
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ def explain(project: Project, node: StepNode, runs: Sequence[RunRecord]) -> Expl
 def _explain(project: Project, node: StepNode, runs: Sequence[RunRecord]) -> Explanation:
     found = project.find(node)
     if found is None:
-        first = [other for other in _before(project, node) if project.find(other) and other.name not in project.artifacts]
+        known = [other for other in _before(project, node) if project.find(other)]
+        first = [other for other in known if other.name not in project.artifacts]
         return Explanation(node.name, "waits", waits_for=tuple(_explain(project, other, runs) for other in first))
     key, parts = found
     artifact = project.artifacts.get(node.name)
@@ -125,9 +128,7 @@ def _nearest(
         artifact = project.store.get(key) if key is not None and key not in earlier else None
         if artifact is not None:
             earlier[artifact.key] = artifact, run
-    return min(
-        earlier.values(), key=lambda found: len(list(changes(found[0].manifest["parts"], parts))), default=None
-    )
+    return min(earlier.values(), key=lambda found: len(list(changes(found[0].manifest["parts"], parts))), default=None)
 
 
 def _environment(artifact: Artifact) -> tuple[Change, ...]:

@@ -15,7 +15,7 @@ _ACTING = [
     0x200B,
     *range(0x2028, 0x202A),
     *range(0x2060, 0x2065),
-    0xFEFF,  # of no width: two texts look alike and differ. Joiners stay, Persian, Hindi and emoji are spelled with them
+    0xFEFF,  # of no width: texts that differ look alike. Joiners stay: Persian, Hindi and emoji are spelled with them
     *range(0xD800, 0xE000),  # half of a character, which no encoding can write
     *range(0xE0000, 0xE0080),  # tags: a second text inside the first, for machines only
 ]

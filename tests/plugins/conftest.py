@@ -1,4 +1,4 @@
-"""Distributions made on the spot: a real ``*.dist-info`` folder and modules, in a folder that is put on ``sys.path``."""
+"""Distributions made on the spot: a real ``*.dist-info`` folder and modules in a folder on ``sys.path``."""
 
 from __future__ import annotations
 

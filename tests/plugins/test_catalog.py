@@ -7,6 +7,7 @@ distributions that publish the same target; its entry points do not know their d
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -22,7 +23,9 @@ BOMB = "raise RuntimeError('imported')"
 
 
 def test_entries_know_their_owner(site) -> None:
-    site.install("Acme.Itune_PII", {"filters/pii": "acme_pii:PII"}, {"acme_pii": BOMB}, version="2.3", requires=("x<1",))
+    site.install(
+        "Acme.Itune_PII", {"filters/pii": "acme_pii:PII"}, {"acme_pii": BOMB}, version="2.3", requires=("x<1",)
+    )
     entry = catalog.find("filters", "pii")
     assert (entry.stage, entry.name, entry.value) == ("filters", "pii", "acme_pii:PII")
     assert (entry.distribution, entry.version, entry.requires) == ("Acme.Itune_PII", "2.3", ("x<1",))
@@ -40,6 +43,7 @@ def test_entries_are_sorted_and_complete(site) -> None:
 def test_finding_and_listing_import_no_plugin(site) -> None:
     site.install("acme", {"filters/bomb": "acme_bomb:X", "extensions/bomb": "acme_bomb:Y"}, {"acme_bomb": BOMB})
     script = """
+import os
 import sys
 from itune_core.plugins import catalog
 assert not {"stevedore", "pydantic", "torch"} & set(sys.modules), "importing the catalog must cost nothing"
@@ -73,7 +77,7 @@ def test_what_a_stale_cache_misses_is_found(site) -> None:
     before = points.stat()
     points.write_text("[itune.trainers]\nold = acme:Old\nnew = acme:New\n")
     # pin the time: stevedore compares it in steps of 128 s
-    __import__("os").utime(points, ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.utime(points, ns=(before.st_atime_ns, before.st_mtime_ns))
 
     assert site.python(ask) == str(not cached), "stevedore's cache holds (it has none if Python itself lies in /tmp)"
     find = "from itune_core.plugins import catalog as c; print(c.find('trainers', 'new').value)"
@@ -153,7 +157,7 @@ def test_a_label_is_parsed_back(stage: str, name: str) -> None:
 
 @pytest.mark.parametrize("label", ["", "dpo", "trainers/", "trainers", "trainers/a/b", "/dpo"])
 def test_what_is_no_label_is_told(label: str) -> None:
-    with pytest.raises(PluginError, match="E-PLUGIN-00[34]"):
+    with pytest.raises(PluginError, match=r"E-PLUGIN-00[34]"):
         catalog.parse(label)
 
 

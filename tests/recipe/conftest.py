@@ -49,7 +49,7 @@ class Rows(Formatter):
     """A formatter of any kind of record, to feed every cast."""
 
     class Config(Formatter.Config):
-        path: InputFile = Field("rows.jsonl", description="Rows.")  # type: ignore[assignment]
+        path: InputFile = Field("rows.jsonl", description="Rows.")
 
 
 class Judge(BaseModel):
@@ -155,7 +155,7 @@ class Answers(Evaluator):
 
     inputs = {"records": Input((Kind.PROMPT,))}
 
-    class Config(ComponentConfig):  # type: ignore[assignment]
+    class Config(ComponentConfig):
         model: ModelRef = Field(description="Who answers.")
 
 

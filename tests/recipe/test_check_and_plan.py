@@ -89,7 +89,7 @@ matrix:
 """
 
 
-def itune(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def call(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", RUN, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False
     )
@@ -110,7 +110,7 @@ def recipe(tmp_path: Path) -> Any:
 def test_ten_mistakes_are_told_at_once_quickly_and_without_torch(recipe: Any) -> None:
     file = recipe(TEN)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = itune("check", file)
+    done = call("check", file)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert done.returncode == 2
@@ -135,7 +135,7 @@ def test_ten_mistakes_are_told_at_once_quickly_and_without_torch(recipe: Any) ->
 
 
 def test_check_speaks_json(recipe: Any) -> None:
-    done = itune("check", "--json", recipe(TEN))
+    done = call("check", "--json", recipe(TEN))
     problems = json.loads(done.stdout)
     assert done.returncode == 2
     assert len(problems) == 10
@@ -144,20 +144,20 @@ def test_check_speaks_json(recipe: Any) -> None:
 
 
 def test_a_right_recipe_is_fine(recipe: Any) -> None:
-    done = itune("check", recipe(GOOD))
+    done = call("check", recipe(GOOD))
     assert (done.returncode, done.stdout) == (0, "recipe is fine: 4 steps, 1 model\n")
-    assert json.loads(itune("check", "--json", recipe(GOOD)).stdout) == []
+    assert json.loads(call("check", "--json", recipe(GOOD)).stdout) == []
 
 
 def test_overrides_are_checked_too(recipe: Any) -> None:
-    done = itune("check", recipe(GOOD), "--set", "steps.sft.with.lerning_rate=1e-4")
+    done = call("check", recipe(GOOD), "--set", "steps.sft.with.lerning_rate=1e-4")
     assert done.returncode == 2
     assert "--set steps.sft.with.lerning_rate=1e-4 E-RECIPE-020" in done.stdout
-    assert itune("check", recipe(GOOD), "--set", "steps.sft.with.learning_rate=1e-4").returncode == 0
+    assert call("check", recipe(GOOD), "--set", "steps.sft.with.learning_rate=1e-4").returncode == 0
 
 
 def test_what_a_recipe_says_is_shown_and_never_obeyed(recipe: Any) -> None:
-    done = itune("check", recipe('itune: 1\nname: x\nsteps: {"[bold]a[/bold]": {uses: "\\e[31mred/\\e]0;x\\a"}}\n'))
+    done = call("check", recipe('itune: 1\nname: x\nsteps: {"[bold]a[/bold]": {uses: "\\e[31mred/\\e]0;x\\a"}}\n'))
     assert done.returncode == 2
     assert "[bold]a[/bold]" in done.stdout
     assert "\x1b" not in done.stdout
@@ -199,7 +199,7 @@ matrix: {algorithm: {dpo: {uses: trainers/dpo}, rrhf: {uses: trainers/rrhf}}}
         "model aligned[algorithm=rrhf]",
     ]
     assert page({"pairs": "cached"})[1] == "pairs | formatters/pairs | preference | cached"
-    facts = json.loads(json.dumps(plan_facts(plan, {name: "run" for name in plan.nodes})))
+    facts = json.loads(json.dumps(plan_facts(plan, dict.fromkeys(plan.nodes, "run"))))
     assert [step["name"] for step in facts["steps"]] == list(plan.nodes)
     assert facts["steps"][3]["inputs"] == {
         "train": [{"node": "parts", "output": "held_out", "kind": "preference", "cast": "ranking"}]

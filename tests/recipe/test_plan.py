@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from itune_core.api import Kind
+from itune_core.engine.casts import factor
 from itune_core.recipe import errors
 from itune_core.recipe.kinds import CASTS
 from itune_core.recipe.plan import Feed
@@ -101,7 +102,9 @@ CONSUMERS = {
 }
 
 
-def test_the_casts_are_those_of_the_design() -> None:
+def test_the_casts_are_those_of_the_design_and_the_engine_has_them() -> None:
+    for pair in CASTABLE:
+        assert factor(*pair) == (2 if pair == (Kind.PREFERENCE, Kind.FEEDBACK) else 1)
     assert set(CASTABLE) == {
         (Kind.CONVERSATION, Kind.PROMPT),
         (Kind.PREFERENCE, Kind.RANKING),

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from itune_core.api import Drop, Keep, conversation, message
 from itune_core.plugins.catalog import Entry
 from itune_core.plugins.contract import check_component
-from itune_core.recipe.plan import compile
+from itune_core.recipe.plan import compile as compile_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -41,7 +41,7 @@ def test_the_first_recipe_has_no_mistake(fences: Callable[[Path], list[Any]], qu
     (recipe,) = (fence.text for fence in fences(README) if fence.language == "yaml")
     file = quickstart / "first.yaml"
     file.write_text(recipe, "utf-8")
-    plan = compile(file)
+    plan = compile_recipe(file)
     assert [*plan.nodes] == ["rows", "once", "parts", "sft", "loss"]
     assert plan.nodes["sft"].inputs["eval"][0].output == "held_out"
 
@@ -53,26 +53,20 @@ def test_the_recipe_test_can_fail(fences: Callable[[Path], list[Any]], tmp_path:
     (recipe,) = (fence.text for fence in fences(README) if fence.language == "yaml")
     (tmp_path / "first.yaml").write_text(recipe, "utf-8")
     with pytest.raises(RecipeProblems, match="E-RECIPE-023"):
-        compile(tmp_path / "first.yaml")
+        compile_recipe(tmp_path / "first.yaml")
 
 
 def test_the_component_meets_the_contract_and_decides(fences: Callable[[Path], list[Any]]) -> None:
     (source,) = (fence.text for fence in fences(README) if fence.language == "python")
     assert len(source.strip().splitlines()) <= 10
     names: dict[str, Any] = {}
-    exec(compile_source(source), names)
+    exec(compile(source, str(README), "exec"), names)
     entry = Entry("filters", "shouting", "acme_shouting:Shouting", "acme-shouting", "1.0", "here")
     shouting = check_component(names["Shouting"], entry)
     component: Any = shouting(shouting.Config())
     ask = message("user", "Name a prime number.")
     assert component.decide(conversation([ask, message("assistant", "SEVEN!")])) == Drop("shouting")
     assert component.decide(conversation([ask, message("assistant", "Seven.")])) == Keep()
-
-
-def compile_source(source: str) -> Any:
-    import builtins
-
-    return builtins.compile(source, "README.md", "exec")
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
