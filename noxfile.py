@@ -17,8 +17,8 @@ nox.options.reuse_existing_virtualenvs = True
 
 ROOT = Path(__file__).parent
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
-TEST_TOOLS = ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "trl"]
-CORE_TESTS = ["tests"]
+TEST_TOOLS = ["hatchling", "pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "trl"]
+BENCHMARKS = ["startup", "overhead", "sft_vs_trl"]
 
 
 def _install_workspace(session: nox.Session, *tools: str) -> None:
@@ -30,7 +30,7 @@ def _install_workspace(session: nox.Session, *tools: str) -> None:
 
 def _quiet_environment(session: nox.Session) -> None:
     """Nothing phones home, nothing fights over cores, nothing is read from or written to the user's hub cache."""
-    session.env |= {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    session.env.update({"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"})
 
 
 @nox.session
@@ -87,9 +87,8 @@ def bench(session: nox.Session) -> None:
     _install_workspace(session, "trl")
     _quiet_environment(session)
     session.env["OMP_NUM_THREADS"] = "1"
-    wanted = session.posargs or sorted(path.name for path in (ROOT / "benchmarks").glob("[!_]*.py"))
-    for name in wanted:
-        session.run("python", f"benchmarks/{name}")
+    for name in session.posargs or BENCHMARKS:
+        session.run("python", f"benchmarks/{name}.py", "--json", f"benchmarks/results/{name}.json")
 
 
 @nox.session

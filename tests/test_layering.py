@@ -1,4 +1,4 @@
-"""The rules of the house: imports run downwards, plugins come through the front door, the core is light, files are small.
+"""The rules of the house: imports run downwards, plugins use the front door, the core is light, files are small.
 
 Everything is read with `ast`; nothing is imported.
 """

@@ -276,19 +276,18 @@ class Evaluator(Component):
     @hookimpl
     def itune_evaluate(self, inputs: Inputs, context: Context) -> Evaluation:
         rows = inputs[next(iter(self.inputs))]
-        metrics: dict[str, Mapping[str, float]] = {}
         table: list[Mapping[str, Any]] = []
         failed: dict[str, Failed] = {}
         for model in self.config.models:
-            measured: list[Mapping[str, Any]] = []
             for finished in context.converse((row["id"], self.evaluate(row, model)) for row in records(rows)):
                 if isinstance(finished.result, Failed):
-                    failed[finished.key] = finished.result
+                    failed[finished.key] = Failed(finished.result.code, f"{model}: {finished.result.message}")
                 else:
-                    measured.append({"id": finished.key, "model": model, **finished.result})
-            if measured:
-                metrics[model] = self.summarise(measured)
-            table += measured
+                    table.append({"id": finished.key, "model": model, **finished.result})
+        # figures are compared, so all are over the records that every model could be measured on
+        table = [row for row in table if row["id"] not in failed]
+        by_model = {model: [row for row in table if row["model"] == model] for model in self.config.models}
+        metrics = {model: self.summarise(measured) for model, measured in by_model.items() if measured}
         return Evaluation(metrics, table, failed)
 
 

@@ -81,7 +81,9 @@ def _facts(artifact: Artifact, store: Store, runs: list[str]) -> dict[str, Any]:
 def gc(
     keep_runs: Annotated[
         int | None,
-        typer.Option("--keep-runs", metavar="N", min=0, help="Forget all runs but the newest N first.", show_default=False),
+        typer.Option(
+            "--keep-runs", metavar="N", min=0, help="Forget all runs but the newest N first.", show_default=False
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; remove nothing.")] = False,
     as_json: Json = False,

@@ -27,7 +27,9 @@ def command(
     names: Annotated[list[str], typer.Argument(metavar="[RUN] STEP", help="The step; RUN is the latest if not given.")],
     limit: Annotated[
         int | None,
-        typer.Option(min=0, help=f"Most lines for each reason; 0 is all. {SHOWN}, or all with --json.", show_default=False),
+        typer.Option(
+            min=0, help=f"Most lines for each reason; 0 is all. {SHOWN}, or all with --json.", show_default=False
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -158,7 +158,9 @@ def _show_training(facts: Mapping[str, Any]) -> None:
         names = list(history[-1])
         typer.echo()
         print_table(
-            names, [[number(entry[name]) if name in entry else "" for name in names] for entry in history[-5:]], right=names
+            names,
+            [[number(entry[name]) if name in entry else "" for name in names] for entry in history[-5:]],
+            right=names,
         )
 
 

@@ -46,7 +46,7 @@ def present(run: Path) -> Iterator[None]:
 
 
 def state(run: RunRecord) -> str:
-    """``running``, ``done``, ``failed``, ``interrupted``, or ``killed``: it was never closed and its process is gone."""
+    """``running``, ``done``, ``failed``, ``interrupted``, or ``killed``: never closed, and its process is gone."""
     recorded = str(run.data["state"])
     return "killed" if recorded == "running" and not _is_present(run.folder) else recorded
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,17 @@ class RunArtifacts:
             return []
         head = view.select(np.arange(min(limit, len(view))))
         return [dict(record) for record in records(head.dataset)]
+
+    def inputs(self, step: str, ids: Container[str]) -> dict[str, dict[str, Any]]:
+        """Rows of the first input of `step` by id, as the step read them; none if they cannot be read."""
+        feeds = next(iter(self.run.nodes()[step].inputs.values()), ())
+        if not all(self.readable(feed.node) for feed in feeds):
+            return {}
+        found: dict[str, dict[str, Any]] = {}
+        for view in self._flow.input(step):
+            wanted = [place for place, item in enumerate(view.dataset["id"]) if item in ids]
+            found |= {record["id"]: dict(record) for record in records(view.dataset.select(wanted))}
+        return found
 
     def history(self, step: str) -> list[dict[str, Any]]:
         """What a trainer logged, in order."""

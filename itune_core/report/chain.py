@@ -1,13 +1,14 @@
 """The chain of a run as a picture: where each step's box stands and which way the arrows between them go.
 
 Steps stand in columns, each right of all it reads from. An arrow that crosses a column has a place of its own there,
-so that it passes between boxes. The order within columns is found by averaging neighbours, a few times there and back.
+so that it passes between boxes. Order and height within columns are found by averaging neighbours, there and back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 BOX_WIDTH, BOX_HEIGHT = 122, 44
@@ -16,7 +17,7 @@ GAP, LABEL_GAP = 34, 78
 DOWN, LANE = 62, 26
 """Pixels from one box to the next below it, and around an arrow that passes."""
 MARGIN = 6
-SWEEPS = 6
+SWEEPS = 24
 
 
 class Box(NamedTuple):
@@ -65,15 +66,15 @@ def draw(steps: Mapping[str, Mapping[str, Any]]) -> Picture:
     layers = _ordered(column, list(routes.values()))
     across = _across(len(layers), edges, column)
     down = _down(layers, list(routes.values()))
-    top = min(down.values(), default=0)
-    at = {name: (across[column[name]], down[name] - top + MARGIN) for name in steps}
+    top = min((y - _half(place) for place, y in down.items()), default=0) - MARGIN
+    middle = {place: y - top for place, y in down.items()}
+    at = {name: (across[column[name]], middle[name] - BOX_HEIGHT / 2) for name in steps}
     boxes = [
         Box(name, step["component"], step["stage"], _note(step, steps), at[name][0], at[name][1])
         for name, step in steps.items()
     ]
-    lanes = {place: y - top + MARGIN + BOX_HEIGHT / 2 for place, y in down.items()}
-    arrows = [_arrow(edge, route, lanes, across, column) for edge, route in routes.items()]
-    height = max((y for y in lanes.values()), default=0) + BOX_HEIGHT / 2 + MARGIN
+    arrows = [_arrow(edge, route, middle, across, column) for edge, route in routes.items()]
+    height = max((y + _half(place) for place, y in middle.items()), default=0) + MARGIN
     return Picture(across[-1] - GAP + MARGIN if layers else 0, height, boxes, arrows)
 
 
@@ -138,7 +139,7 @@ def _neighbours(routes: Sequence[Sequence[Any]]) -> dict[Any, tuple[list[Any], l
     """Left and right neighbours of each place."""
     found: dict[Any, tuple[list[Any], list[Any]]] = _Sides()
     for route in routes:
-        for left, right in zip(route, route[1:], strict=False):
+        for left, right in pairwise(route):
             found[right][0].append(left)
             found[left][1].append(right)
     return found
@@ -167,19 +168,31 @@ def _down(layers: Sequence[Sequence[Any]], routes: Sequence[Sequence[Any]]) -> d
     neighbours = _neighbours(routes)
     down = {place: float(number * DOWN) for layer in layers for number, place in enumerate(layer)}
     for sweep in range(SWEEPS):
+        last = sweep == SWEEPS - 1  # leftwards, and by what is on the right only: so unbranched chains become straight
         for layer in layers if sweep % 2 == 0 else layers[::-1]:
-            wanted = [_mean([down[other] for side in neighbours[place] for other in side], down[place]) for place in layer]
-            placed: list[float] = []
-            for number, place in enumerate(layer):
-                room = (_room(layer[number - 1]) + _room(place)) / 2 if number else 0
-                placed.append(max(wanted[number], placed[-1] + room) if number else wanted[number])
-            shift = _mean([want - y for want, y in zip(wanted, placed, strict=True)], 0)
-            down.update((place, y + shift) for place, y in zip(layer, placed, strict=True))
+            sides = [neighbours[place][1:] if last and neighbours[place][1] else neighbours[place] for place in layer]
+            near = [[down[other] for side in both for other in side] for both in sides]
+            wanted = [_mean(heights, down[place]) for heights, place in zip(near, layer, strict=True)]
+            down.update(zip(layer, _apart(layer, wanted), strict=True))
     return down
+
+
+def _apart(layer: Sequence[Any], wanted: Sequence[float]) -> list[float]:
+    """Heights near the wanted ones, with room between neighbours."""
+    placed: list[float] = []
+    for number, place in enumerate(layer):
+        room = (_room(layer[number - 1]) + _room(place)) / 2 if number else 0
+        placed.append(max(wanted[number], placed[-1] + room) if number else wanted[number])
+    shift = _mean([want - y for want, y in zip(wanted, placed, strict=True)], 0)
+    return [y + shift for y in placed]
 
 
 def _room(place: Any) -> float:
     return DOWN if isinstance(place, str) else LANE
+
+
+def _half(place: Any) -> float:
+    return BOX_HEIGHT / 2 if isinstance(place, str) else 0
 
 
 def _arrow(

@@ -101,9 +101,8 @@ def curves(history: Sequence[Mapping[str, Any]]) -> list[Curve]:
     names = dict.fromkeys(name for entry in history for name in entry if name not in ("step", "epoch"))
     found = []
     for name in sorted(names, key=lambda name: name != "loss"):
-        places = [
-            (number, float(entry[name])) for number, entry in enumerate(history) if isinstance(entry.get(name), (int, float))
-        ]
+        told = [(number, entry.get(name)) for number, entry in enumerate(history)]
+        places = [(number, float(value)) for number, value in told if isinstance(value, (int, float))]
         values = [value for _, value in places]
         if len(values) < 2 or min(values) == max(values):
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,11 +11,19 @@ from itune_core.engine.store import Store
 
 
 class Figure(NamedTuple):
-    """One number, and its interval where the evaluator gave one."""
+    """One number, with its interval or its standard error where the evaluator gave one."""
 
     value: float
     low: float | None = None
     high: float | None = None
+    error: float | None = None
+
+    @property
+    def doubt(self) -> str:
+        """The interval or the error, for people: ``0.713–0.926``, ``±0.0383``; empty if there is none."""
+        if self.low is not None and self.high is not None:
+            return f"{self.low:.3g}–{self.high:.3g}"
+        return f"±{self.error:.3g}" if self.error is not None else ""
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,8 @@ class MetricsTable:
 def metrics_table(run: RunRecord, store: Store) -> MetricsTable:
     """The table of a run. Evaluators whose artifact was removed from the store are left out.
 
-    Figures called ``x_low`` and ``x_high`` beside an ``x`` are its interval and get no row of their own.
+    Some figures get no row of their own: ``x_low`` and ``x_high`` beside an ``x`` are its interval, and ``x_se`` beside
+    an ``x`` or ``x_mean`` is its standard error.
     """
     measures: list[Measure] = []
     named: dict[str, None] = {}
@@ -79,34 +88,37 @@ def _measures(step: str, by_model: Mapping[str, Mapping[str, Any]]) -> list[Meas
     names = dict.fromkeys(name for figures in by_model.values() for name in figures)
     found = []
     for name in names:
-        whole, _, end = name.rpartition("_")
-        if end in ("low", "high") and whole in names:
+        if _belongs(name, names):
             continue
-        figures = {
-            model: Figure(values[name], values.get(f"{name}_low"), values.get(f"{name}_high"))
-            for model, values in by_model.items()
-            if name in values
-        }
+        figures = {model: _figure(name, values) for model, values in by_model.items() if name in values}
         count = all(isinstance(figure.value, int) for figure in figures.values())
         found.append(Measure(step, name, figures, count))
     return sorted(found, key=lambda measure: measure.count)
 
 
+def _belongs(name: str, names: Collection[str]) -> bool:
+    """Whether a figure only says how sure another one is."""
+    whole, _, end = name.rpartition("_")
+    return (end in ("low", "high", "se") and whole in names) or (end == "se" and f"{whole}_mean" in names)
+
+
+def _figure(name: str, values: Mapping[str, Any]) -> Figure:
+    error = values.get(f"{name}_se", values.get(f"{name.removesuffix('_mean')}_se"))
+    return Figure(values[name], values.get(f"{name}_low"), values.get(f"{name}_high"), error)
+
+
 def shown(figure: Figure | None) -> str:
-    """A figure for people: whole numbers with thousands apart, others to four significant digits."""
+    """A figure for people: ``1.915 (±0.0883)``; a dash if there is none."""
     if figure is None:
         return "–"
-    text = number(figure.value)
-    if figure.low is not None and figure.high is not None:
-        text += f" ({number(figure.low)}–{number(figure.high)})"
-    return text
+    return f"{number(figure.value)} ({figure.doubt})" if figure.doubt else number(figure.value)
 
 
 def number(value: float) -> str:
-    """A number for people."""
-    if isinstance(value, int):
-        return f"{value:,}"
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
+    """A number for people: whole ones with thousands apart, others to four significant digits."""
+    if isinstance(value, int) or value == 0:
+        return f"{value:,.0f}"
+    if 1e-3 <= abs(value) < 1e5:
         digits = max(0, 4 - len(str(int(abs(value))))) if abs(value) >= 1 else 4
         return f"{value:,.{digits}f}"
     return f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""Remarks on a run: what a careful colleague would point at. Each follows from figures that are there, none is guessed."""
+"""Remarks on a run: what a careful colleague would point at. Each follows from figures that are there."""
 
 from __future__ import annotations
 
@@ -66,15 +66,19 @@ def _course(history: Sequence[Mapping[str, Any]]) -> Iterator[Said]:
     if loss and loss[1] >= loss[0]:
         yield f"the training loss did not fall: {number(loss[0])} at first, {number(loss[1])} at the end", True
     reward = _quarters(history, "rewards/chosen")
-    if reward and reward[1] < 0:
+    margin = _quarters(history, "rewards/margins")
+    if reward and margin and reward[1] < 0 < margin[1]:
         yield (
-            "the chosen answers became less likely than they were before training: their implicit reward ended at "
-            f"{number(reward[1])} (the margin may still grow, because the rejected ones fall faster)",
-            True,
+            "the chosen answers became less likely than before training: their implicit reward ended at "
+            f"{number(reward[1])}; the margin grows because the rejected ones fall faster",
+            False,
         )
     accuracy = _quarters(history, "rewards/accuracies")
     if accuracy and accuracy[1] <= 0.5:
-        yield f"at the end the chosen answer was preferred in {accuracy[1]:.0%} of the pairs, no better than chance", True
+        yield (
+            f"at the end the chosen answer was preferred in {accuracy[1]:.0%} of the pairs, no better than chance",
+            True,
+        )
 
 
 def _quarters(history: Sequence[Mapping[str, Any]], name: str) -> tuple[float, float] | None:

@@ -23,7 +23,7 @@ from itune_core.report.chain import draw
 from itune_core.report.charts import Curve, Histogram, curves, histogram
 from itune_core.report.comparison import metrics_table, number, shown
 from itune_core.report.escapes import safe, safe_json
-from itune_core.report.rows import LaidOut, lay_out
+from itune_core.report.rows import LaidOut, lay_out, lay_out_flat
 
 ROWS = 3
 """Rows shown of each output, and records of each evaluator."""
@@ -80,19 +80,23 @@ def render(run: RunRecord, store: Store) -> str:
         for name, manifest in manifests.items()
         for remark in health.remarks(name, manifest, artifacts.history(name))
     ]
-    return _environment().get_template("report.html").render(
-        run=run,
-        data=run.data,
-        state=state(run),
-        took=_took(run),
-        version=__version__,
-        picture=draw(run.data["steps"]),
-        table=metrics_table(run, store),
-        remarks=remarks + health.environments(manifests),
-        sections=sections,
-        anchors={section.saved["name"]: section.anchor for section in sections},
-        failed=_failed(run),
-        recipe=(run.folder / "recipe.yaml").read_text("utf-8"),
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            run=run,
+            data=run.data,
+            state=state(run),
+            took=_took(run),
+            version=__version__,
+            picture=draw(run.data["steps"]),
+            table=metrics_table(run, store),
+            remarks=remarks + health.environments(manifests),
+            sections=sections,
+            anchors={section.saved["name"]: section.anchor for section in sections},
+            failed=_failed(run),
+            recipe=(run.folder / "recipe.yaml").read_text("utf-8"),
+        )
     )
 
 
@@ -147,12 +151,15 @@ def _of_data(artifacts: RunArtifacts, step: str, shape: Section) -> Section:
 
 
 def _of_training(artifacts: RunArtifacts, step: str, artifact: Artifact, shape: Section) -> Section:
-    figures = [
-        (name, number(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value))
-        for name, value in artifact.manifest["metrics"].items()
-        if not isinstance(value, (dict, list))
-    ]
+    metrics = artifact.manifest["metrics"].items()
+    figures = [(name, _figure(value)) for name, value in metrics if not isinstance(value, (dict, list))]
     return _with(shape, curves=curves(artifacts.history(step)), figures=figures)
+
+
+def _figure(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return number(value) if isinstance(value, (int, float)) else str(value)
 
 
 def _of_evaluation(artifacts: RunArtifacts, step: str, shape: Section) -> Section:
@@ -160,7 +167,8 @@ def _of_evaluation(artifacts: RunArtifacts, step: str, shape: Section) -> Sectio
     by_record: dict[str, list[tuple[str, LaidOut]]] = {}
     for result in artifacts.results(step):
         if result["id"] in by_record or len(by_record) < ROWS:
-            by_record.setdefault(result["id"], []).append((result["model"], lay_out({**result, "id": ""})))
+            values = {name: value for name, value in result.items() if name not in ("id", "model")}
+            by_record.setdefault(result["id"], []).append((result["model"], lay_out_flat(values)))
     asked = artifacts.inputs(step, by_record)
     answers = [
         Answers(lay_out(asked.get(item, {"id": item})), sorted(models, key=lambda pair: _order(shape, pair[0])))

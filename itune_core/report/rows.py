@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 SPOKEN = ("messages", "prompt", "chosen", "rejected", "completion")
 """Columns that hold messages."""
 
-FOLD, CUT = 700, 6000
-"""Characters above which a text is folded, and above which the rest is left out."""
+SHORT, FOLD, CUT = 60, 700, 6000
+"""Characters above which a value gets lines of its own, is folded, and is not shown any further."""
 
 
 class Text(NamedTuple):
@@ -59,31 +59,40 @@ class LaidOut(NamedTuple):
 
 
 def lay_out(row: Mapping[str, Any]) -> LaidOut:
-    """Lay out a record, or a single result of an evaluator."""
+    """Lay out a record."""
     parts: list[Part] = []
     texts: list[tuple[str, Text]] = []
-    fields: list[tuple[str, str]] = []
+    rest: dict[str, Any] = {}
     for name, value in row.items():
-        if name in ("id", "kind", "model") or value is None or value == []:
-            continue
         if name in SPOKEN:
             parts.append(Part(name, _turns(value)))
         elif name == "candidates":
             parts += [Part(_candidate(number, one), _turns(one["completion"])) for number, one in enumerate(value, 1)]
         elif name == "references":
             texts += [("reference", text(one)) for one in value]
-        elif isinstance(value, str) and (len(value) > 60 or "\n" in value):
+        elif name not in ("id", "kind"):
+            rest[name] = value
+    flat = lay_out_flat(rest)
+    return LaidOut(row["id"], parts, [*texts, *flat.texts], flat.fields)
+
+
+def lay_out_flat(row: Mapping[str, Any]) -> LaidOut:
+    """Lay out a row of plain values, whatever they are called; those that are null or empty are left out."""
+    texts: list[tuple[str, Text]] = []
+    fields: list[tuple[str, str]] = []
+    for name, value in row.items():
+        if isinstance(value, str) and (len(value) > SHORT or "\n" in value):
             texts.append((name, text(value)))
-        else:
+        elif value is not None and value != []:
             fields.append((name, _short(value)))
-    return LaidOut(str(row.get("id", "")), parts, texts, fields)
+    return LaidOut("", (), texts, fields)
 
 
 def text(value: str) -> Text:
-    """Fold a long text at a word, and leave out most of an endless one."""
+    """Fold a long text, between two words if it has any there, and leave out most of an endless one."""
     if len(value) <= FOLD:
         return Text(value)
-    begin = value[:FOLD].rsplit(" ", 1)[0]
+    begin = value[: value.rfind(" ", FOLD - 60, FOLD)] if " " in value[FOLD - 60 : FOLD] else value[:FOLD]
     return Text(begin, value[len(begin) : CUT], max(0, len(value) - CUT))
 
 
@@ -91,7 +100,8 @@ def _turns(messages: Iterable[Mapping[str, Any]]) -> list[Turn]:
     turns = []
     for message in messages:
         notes = [f"name: {message['name']}"] if message.get("name") else []
-        notes += {True: ["trained on"], False: ["not trained on"]}.get(message.get("train"), [])  # type: ignore[call-overload]
+        if message.get("train") is not None:
+            notes.append("trained on" if message["train"] else "not trained on")
         turns.append(Turn(message["role"], text(message["content"] or ""), ", ".join(notes)))
         if message.get("tool_calls"):
             turns.append(Turn("tool calls", text(message["tool_calls"])))

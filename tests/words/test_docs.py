@@ -170,3 +170,22 @@ def test_links_within_the_docs_lead_somewhere() -> None:
             if "://" not in target and not (page.parent / target).exists():
                 missing.append(f"{page.relative_to(DOCS)}: {target}")
     assert missing == []
+
+
+def test_options_that_the_page_names_are_there() -> None:
+    """Each option of the table, asked of each command it is said to belong to."""
+    import typer
+
+    from itune_core.cli.main import _import
+
+    def options(path: str) -> set[str]:
+        name, *inner = path.split()
+        command = _import(name)
+        for part in inner:
+            command = command.get_command(typer.Context(command), part)
+        return {option for parameter in command.params for option in parameter.opts}
+
+    for cell, of, _ in table("command-line.md", "Options worth knowing"):
+        for command in re.findall(r"(?:^|, )([a-z]+(?: [a-z]+)?)(?=,|$)", of):
+            for option in re.findall(r"--[a-z-]+", cell):
+                assert option in options(command), f"{command} has no {option}"

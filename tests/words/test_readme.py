@@ -1,4 +1,4 @@
-"""The README is true: its commands have the form that `.ci/run` takes them in, its recipe compiles, its component works."""
+"""The README is true: its commands have the form `.ci/run` takes them in, its recipe compiles, its component works."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from itune_core.api import (
     Vectors,
 )
 
-WINDOW = 4
+WINDOW = 2
 """How many full batches' worth of questions are sorted by length together. Answers leave in the order of the questions,
 so this bounds what is lost when the run is killed."""
 
@@ -57,7 +57,7 @@ class Transformers(Backend):
         batch_tokens: Runtime[int] = Field(
             8192, ge=1, description="Largest batch of answers: rows times the tokens of longest prompt and answer."
         )
-        max_batch: Runtime[int] = Field(16, ge=1, description="Most rows in a batch.")
+        max_batch: Runtime[int] = Field(32, ge=1, description="Most rows in a batch.")
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)

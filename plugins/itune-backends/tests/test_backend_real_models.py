@@ -46,9 +46,9 @@ def smollm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def test_it_knows_the_capital_of_france_and_stops(smollm: Transformers) -> None:
-    questions = ["What is the capital of France?", "What is the capital of Italy?"]
+    questions = ["What is the capital of France?", "What is the capital of Germany?"]
     replies = list(smollm.generate([(Ask("m", [message("user", q)], max_tokens=40), [0]) for q in questions]))
-    for reply, city in zip(replies, ("Paris", "Rome"), strict=True):
+    for reply, city in zip(replies, ("Paris", "Berlin"), strict=True):
         assert isinstance(reply, Answer)
         assert city in reply.text
         assert reply.completions[0].finish == "stop"
@@ -78,14 +78,8 @@ def test_embeddings_have_unit_length_and_like_sentences_are_near(opened: Opening
     for vector in (cat, kitten, bank):
         assert math.hypot(*vector) == pytest.approx(1, abs=1e-5)
 
-    def cosine(one: list[float], other: list[float]) -> float:
-        return (
-            math.sumprod(one, other)
-            if hasattr(math, "sumprod")
-            else sum(a * b for a, b in zip(one, other, strict=True))
-        )
-
-    assert cosine(cat, kitten) > 0.4 > cosine(cat, bank)
+    # Of unit vectors the distance is sqrt(2 - 2 cos): 1.09 is a cosine of 0.4.
+    assert math.dist(cat, kitten) < 1.09 < math.dist(cat, bank)
     [alone] = backend.embed([Embed("m", [texts[1]])])
     assert isinstance(alone, Vectors)
     assert alone.values[0] == pytest.approx(kitten, abs=1e-5)

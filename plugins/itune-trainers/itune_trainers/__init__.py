@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itune_trainers.examples import Encoder, Example
 from itune_trainers.objective import Logps, Objective
+from itune_trainers.pairs import PAIRS, pair, sides
 from itune_trainers.settings import Lora, Settings
 
-__all__ = ["Encoder", "Example", "Logps", "Lora", "Objective", "Settings"]
+__all__ = ["PAIRS", "Encoder", "Example", "Logps", "Lora", "Objective", "Settings", "pair", "sides"]

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, model_validator
 
-from itune_core.api import Input, Kind, Record
+from itune_core.api import Record
 from itune_trainers.examples import Encoder, Example
 from itune_trainers.objective import Logps, Objective
+from itune_trainers.pairs import PAIRS, pair, sides
 from itune_trainers.settings import Settings
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-PAIRS = {"train": Input((Kind.PREFERENCE,)), "eval": Input((Kind.PREFERENCE,), required=False)}
 
 
 class DPO(Objective):
@@ -61,17 +60,3 @@ class DPO(Objective):
             "logps/chosen": chosen,
             "logps/rejected": rejected,
         }
-
-
-def pair(record: Record, encoder: Encoder) -> Example:
-    """The example of a preference record: chosen row, rejected row; its label is how likely the preference is."""
-    rows = (encoder.completion(record, "chosen"), encoder.completion(record, "rejected"))
-    probability = record["probability"]
-    return Example(record["id"], rows, label=1.0 if probability is None else probability)
-
-
-def sides(logps: Logps) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """(chosen, rejected, reference chosen, reference rejected), each (P,), of examples made by :func:`pair`."""
-    assert logps.reference is not None  # every objective that calls this needs one
-    policy, reference = logps.policy.view(-1, 2), logps.reference.view(-1, 2)
-    return policy[:, 0], policy[:, 1], reference[:, 0], reference[:, 1]

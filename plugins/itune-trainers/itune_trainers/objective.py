@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -39,17 +39,22 @@ class Objective(Trainer):
     checkpoints, reference log-probabilities. A new algorithm is one pure function in a module of its own and a subclass
     published in the entry-point group ``itune.trainers``::
 
-        class Hinge(Objective):
-            \"\"\"SLiC-HF's loss with a reference (arXiv 2305.10425).\"\"\"
+        class IPO(Objective):
+            \"\"\"Identity preference optimisation (arXiv 2310.12036).\"\"\"
 
             inputs = PAIRS
             needs_reference = True
+
+            class Config(Settings):
+                beta: float = Field(0.1, gt=0, description="The margin aimed at is 1 / (2 * beta).")
 
             def example(self, record, encoder):
                 return pair(record, encoder)
 
             def loss(self, logps):
-                return relu(1 - self.config.beta * margins(logps))
+                chosen, rejected, reference_chosen, reference_rejected = sides(logps)
+                margin = (chosen - reference_chosen) - (rejected - reference_rejected)
+                return (margin - 1 / (2 * self.config.beta)) ** 2
 
     Attributes:
         needs_reference: whether `Logps.reference` is to be computed. Dropout is off then, so that the model and its
@@ -83,6 +88,12 @@ class Objective(Trainer):
 
     def settle(self, facts: Facts) -> Any:
         return settle(self.config, facts)
+
+    def preview(self, inputs: Inputs, context: Engine) -> Iterator[tuple[str, list[tuple[str, bool]]]]:
+        """Each training row's tokens, and which of them the loss is over."""
+        from itune_trainers.preview import preview
+
+        return preview(self, inputs, context)
 
     def train(self, inputs: Inputs, context: Engine) -> TrainedModel:
         from itune_trainers.training import train

@@ -33,6 +33,12 @@ def test_all_weights_are_trained_in_float32_whatever_the_machine() -> None:
     assert SFT(SFT.Config(model="m", adapter="none", learning_rate=1e-5)).settle(facts).dtype == "float32"
 
 
+def test_the_speed_is_that_of_the_device() -> None:
+    facts = Known(**{"torch.best_device": "cuda", "torch.bfloat16_speedup.cuda": 2.0, "torch.bfloat16_speedup": 0.5})
+    settled = SFT(SFT.Config(model="m")).settle(facts)
+    assert (settled.dtype, settled.device) == ("bfloat16", "cuda")
+
+
 def test_what_is_said_is_not_settled() -> None:
     config = SFT.Config(model="m", dtype="float32", device="cuda:1")
     assert SFT(config).settle(Known()) == config

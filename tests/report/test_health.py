@@ -1,0 +1,77 @@
+"""Remarks follow from figures that are there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from itune_core.report.health import environments, remarks
+
+
+def _manifest(stage: str = "trainers", **more: Any) -> dict[str, Any]:
+    counts = {"inputs": 100, "used": 100, "dropped": {}, "failed": {}, "not_drawn": 0, "created": 0}
+    return {"stage": stage, "counts": counts, "outputs": {}, "metrics": {}, **more}
+
+
+def test_a_sound_step_has_none() -> None:
+    history = [{"loss": 3.0 - n / 10, "rewards/chosen": n / 10, "rewards/accuracies": 0.9} for n in range(8)]
+    sound = {"truncated_records": 0, "supervised_tokens_min": 4, "padding_free": True, "eval/loss": 1.0}
+    assert remarks("sft", _manifest(metrics={**sound, "eval/loss/before": 2.0}), history) == []
+
+
+@pytest.mark.parametrize(
+    ("metrics", "said"),
+    [
+        ({"supervised_tokens_min": 0}, "no token is trained on"),
+        (
+            {"truncated_records": 3, "truncated_tokens": 1200},
+            "3 records were cut to the longest length, by 1,200 tokens",
+        ),
+        ({"truncated_answers": 2}, "2 answers lost their end"),
+        ({"padding_free": False, "padding_free_why": "rows leak"}, "rows were padded, which is slower: rows leak"),
+        ({"eval/loss/before": 1.5, "eval/loss": 2.5}, "rose from 1.500 to 2.500"),
+    ],
+)
+def test_of_a_training(metrics: dict[str, Any], said: str) -> None:
+    (remark,) = remarks("sft", _manifest(metrics=metrics))
+    assert said in remark.text
+
+
+@pytest.mark.parametrize(
+    ("history", "said"),
+    [
+        ([{"loss": 1.0 + n} for n in range(8)], "the training loss did not fall"),
+        ([{"rewards/chosen": -n, "rewards/margins": n} for n in range(8)], "the chosen answers became less likely"),
+        ([{"rewards/accuracies": 0.5} for _ in range(8)], "no better than chance"),
+    ],
+)
+def test_of_its_course(history: list[dict[str, float]], said: str) -> None:
+    (remark,) = remarks("dpo", _manifest(), history)
+    assert said in remark.text
+
+
+def test_three_steps_are_too_few_to_say_anything() -> None:
+    assert remarks("sft", _manifest(), [{"loss": 1.0 + n} for n in range(3)]) == []
+
+
+def test_of_the_books() -> None:
+    counts = {"inputs": 100, "used": 0, "dropped": {"short": 60}, "failed": {"E-DATA-001": 40}, "not_drawn": 0}
+    found = remarks("f", _manifest("filters", counts=counts, outputs={"records": {"rows": 0}}))
+    assert [remark.bad for remark in found] == [True, False, True]
+
+
+def test_of_answers_that_were_cut() -> None:
+    metrics = {"a": {"unfinished": 8, "examples": 32}, "b": {"unfinished": 0, "examples": 32}}
+    (remark,) = remarks("style", _manifest("evaluators", metrics=metrics))
+    assert "up to 25%" in remark.text
+    assert remarks("loss", _manifest("evaluators", metrics={"a": {"token_mean": 1.0}})) == []
+
+
+def test_of_steps_made_with_other_versions() -> None:
+    made = {
+        name: {"environment": {"versions": {"torch": version, "numpy": "2"}}}
+        for name, version in (("a", "2.12"), ("b", "2.13"), ("c", "2.13"))
+    }
+    (remark,) = environments(made)
+    assert (remark.step, remark.text) == ("a", "was made with torch 2.12, other versions than the last step")
