@@ -12,8 +12,8 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 BOX_WIDTH, BOX_HEIGHT = 122, 44
-GAP, LABEL_GAP = 34, 78
-"""Pixels between columns; the second where an arrow in between has a label."""
+GAP, LETTER = 34, 5.4
+"""Pixels between columns, and for each letter of the longest label between them."""
 DOWN, LANE = 62, 26
 """Pixels from one box to the next below it, and around an arrow that passes."""
 MARGIN = 6
@@ -21,9 +21,10 @@ SWEEPS = 24
 
 
 class Box(NamedTuple):
-    """A step: `x` and `y` are its upper left corner."""
+    """A step: `x` and `y` are its upper left corner. The title is its name, of a variant without the variant."""
 
     name: str
+    title: str
     component: str
     stage: str
     note: str
@@ -70,12 +71,12 @@ def draw(steps: Mapping[str, Mapping[str, Any]]) -> Picture:
     middle = {place: y - top for place, y in down.items()}
     at = {name: (across[column[name]], middle[name] - BOX_HEIGHT / 2) for name in steps}
     boxes = [
-        Box(name, step["component"], step["stage"], _note(step, steps), at[name][0], at[name][1])
+        Box(name, step["step"], step["component"], step["stage"], _note(step, steps), *at[name])
         for name, step in steps.items()
     ]
     arrows = [_arrow(edge, route, middle, across, column) for edge, route in routes.items()]
     height = max((y + _half(place) for place, y in middle.items()), default=0) + MARGIN
-    return Picture(across[-1] - GAP + MARGIN if layers else 0, height, boxes, arrows)
+    return Picture(across[-1] + BOX_WIDTH + MARGIN if layers else 0, height, boxes, arrows)
 
 
 def _edges(name: str, steps: Mapping[str, Mapping[str, Any]]) -> list[_Edge]:
@@ -92,6 +93,8 @@ def _edges(name: str, steps: Mapping[str, Mapping[str, Any]]) -> list[_Edge]:
 
 
 def _note(step: Mapping[str, Any], steps: Mapping[str, Any]) -> str:
+    if step["variant"]:
+        return ", ".join(f"{axis}={value}" for axis, value in step["variant"].items())
     base = [model for model in step["models"] if model not in steps]
     return f"model {', '.join(base)}" if base else ""
 
@@ -155,11 +158,11 @@ def _mean(values: Sequence[float], otherwise: float) -> float:
 
 
 def _across(count: int, edges: Sequence[_Edge], column: Mapping[str, int]) -> list[float]:
-    """Left edge of each column, and where the next one would be."""
-    labelled = {column[edge.target] for edge in edges if edge.label}
+    """Left edge of each column."""
     lefts = [float(MARGIN)]
-    for number in range(count):
-        lefts.append(lefts[-1] + BOX_WIDTH + (LABEL_GAP if number + 1 in labelled else GAP))
+    for number in range(1, count):
+        letters = max((len(edge.label) for edge in edges if column[edge.target] == number), default=0)
+        lefts.append(lefts[-1] + BOX_WIDTH + max(GAP, LETTER * (letters + 3)))
     return lefts
 
 

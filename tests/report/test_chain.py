@@ -16,6 +16,8 @@ def _step(name: str, reads: list[str], models: list[str], cast: str | None = Non
     feeds = [{"node": other, "output": "records", "kind": "conversation", "cast": cast} for other in reads]
     return {
         "name": name,
+        "step": name.partition("[")[0],
+        "variant": dict([name[:-1].partition("[")[2].split("=")]) if "[" in name else {},
         "component": "filters/length",
         "stage": "filters",
         "inputs": {"records": feeds} if feeds else {},
@@ -72,6 +74,11 @@ def test_casts_and_outputs_are_on_the_arrows() -> None:
     picture = draw(steps)
     assert [arrow.label for arrow in picture.arrows] == ["records as prompt"]
     assert picture.boxes[1].note == "model base"
+
+
+def test_a_variant_says_which_it_is() -> None:
+    (box,) = draw({"aligned[algorithm=dpo]": _step("aligned[algorithm=dpo]", [], ["base"])}).boxes
+    assert (box.name, box.title, box.note) == ("aligned[algorithm=dpo]", "aligned", "algorithm=dpo")
 
 
 def test_an_unbranched_chain_is_straight() -> None:

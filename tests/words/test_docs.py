@@ -176,11 +176,11 @@ def test_options_that_the_page_names_are_there() -> None:
     """Each option of the table, asked of each command it is said to belong to."""
     import typer
 
-    from itune_core.cli.main import _import
+    from itune_core.cli.main import _import, app
 
     def options(path: str) -> set[str]:
         name, *inner = path.split()
-        command = _import(name)
+        command = typer.main.get_command(app) if name == "itune" else _import(name)
         for part in inner:
             command = command.get_command(typer.Context(command), part)
         return {option for parameter in command.params for option in parameter.opts}
