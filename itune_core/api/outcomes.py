@@ -74,6 +74,7 @@ class TrainedModel:
         metrics: final figures, e.g. ``{"loss": 1.93, "supervised_tokens": 3840}``.
         history: one mapping per logged step.
         dropped: rows that were not trained on, by id, and why (over-long, say); with failures.
+        cut: how many tokens of a row the recipe's length policy removed, by id, where it removed any.
     """
 
     folder: Path
@@ -82,6 +83,7 @@ class TrainedModel:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     history: Sequence[Mapping[str, Any]] = ()
     dropped: Mapping[str, Drop | Failed] = field(default_factory=dict)
+    cut: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

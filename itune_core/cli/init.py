@@ -19,7 +19,8 @@ def init(
 ) -> None:
     """Copy the quickstart into a folder: a recipe of seven stages and hand-written rows. Nothing is overwritten."""
     source = quickstart()
-    targets = {path: folder / path.relative_to(source) for path in sorted(source.rglob("*")) if path.is_file()}
+    names = [path.relative_to(source) for path in sorted(source.rglob("*")) if path.is_file()]
+    targets = {source / name: folder / name for name in names if not name.parts[0].startswith(".")}
     for target in targets.values():
         if target.exists():
             raise StoreError("E-INIT-001", f"{target} exists", fix="name an empty folder: itune init my-project")

@@ -27,6 +27,10 @@ def open_project(recipe: Path, overrides: Sequence[str] = (), *, offline: bool =
     """
     import os
 
+    # Before torch is imported: threads that wait for each other sleep. Spinning, two of them on two cores lose a factor
+    # of three as soon as another program wants a core.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
     from itune_core.engine import extensions
     from itune_core.plugins.policy import Policy
     from itune_core.recipe.plan import compile

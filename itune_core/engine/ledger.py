@@ -53,6 +53,10 @@ class Ledger:
         self.failed[failure.code] += 1
         self._write(item, "failed", failure.code, failure.message)
 
+    def remark(self, item: str, reason: str, detail: str) -> None:
+        """The input `item` was used, but not as it was: a line in the ledger that leaves the balance alone."""
+        self._write(item, "used", reason, detail)
+
     def note(self, item: str, verdict: Drop | Failed) -> None:
         """Either of the above."""
         if isinstance(verdict, Drop):

@@ -167,7 +167,8 @@ class _Execution:
                 raise
             finally:
                 serving.close()
-                gc.collect()  # a model is full of cycles, and the next step wants its gigabytes now
+                if serving.asked or node.stage == "trainers":
+                    gc.collect()  # a model is full of cycles, and the next step wants its gigabytes now
             manifest = {
                 "key": key,
                 "parts": parts,

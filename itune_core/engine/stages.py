@@ -243,9 +243,11 @@ def trainers(job: Job) -> dict[str, Any]:
         raise job.broken(f"gave a {type(trained).__name__} in place of a TrainedModel")
     for item, verdict in trained.dropped.items():
         job.ledger.note(item, verdict)
-    unknown = trained.dropped.keys() - ids
+    for item, tokens in trained.cut.items():
+        job.ledger.remark(item, "truncated", f"{tokens} tokens were cut off")
+    unknown = (trained.dropped.keys() | trained.cut.keys()) - ids
     if unknown:
-        raise job.broken(f"dropped records it was not given: {sorted(unknown)[:3]}")
+        raise job.broken(f"speaks of records it was not given: {sorted(unknown)[:3]}")
     job.ledger.used = len(ids) - len(trained.dropped)
     target = job.draft / "model"
     trained.folder.rename(target)

@@ -49,3 +49,13 @@ def test_failures_up_to_the_limit_pass_and_beyond_stop(tmp_path: Path) -> None:
         books.fail("rows.jsonl:99", Failed("E-DATA-009", "not UTF-8"))
         with pytest.raises(RunError, match=r"E-RUN-010.*6 of 101[\s\S]*rows.jsonl:0: not UTF-8"):
             books.settle(101, max_failed=0.05)
+
+
+def test_a_remark_stands_in_the_ledger_and_not_in_the_balance(tmp_path: Path) -> None:
+    with Ledger(tmp_path, "step") as books:
+        books.used = 1
+        books.remark("a", "truncated", "12 tokens were cut off")
+        assert books.settle(1, max_failed=0.0)["used"] == 1
+    assert list(ledger.read(tmp_path)) == [
+        {"item": "a", "outcome": "used", "reason": "truncated", "detail": "12 tokens were cut off"}
+    ]

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from itune_core.api.errors import ModelError
-from itune_core.api.models import ModelSource
+from itune_core.api import ModelError, ModelSource
 from itune_torch._quiet import no_progress_bars
 from itune_torch._resolve import resolve
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from itune_core.api.errors import ModelError, RowError
+from itune_core.api import ModelError, RowError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

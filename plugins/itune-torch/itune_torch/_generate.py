@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, PreTrainedTokenizerBase
 from transformers.generation import StoppingCriteria, StoppingCriteriaList
 
-from itune_core.api.errors import ModelError
+from itune_core.api import ModelError
 from itune_torch._load import base_of
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from itune_core.api.errors import ModelError
-from itune_core.api.models import ModelSource
+from itune_core.api import ModelError, ModelSource
 from itune_torch._quiet import no_progress_bars
 from itune_torch._resolve import resolve
 
@@ -95,7 +94,9 @@ def load_causal(
             fix="check that the folder holds a causal language model that the installed transformers knows",
         ) from error
     if merge:
-        model = model.merge_and_unload().to(wanted)
+        # As every loaded model's, the weights require gradients. Where they do not, torch multiplies the last position
+        # of each row, which is not contiguous, with a copy of the LM head per row: gigabytes and seconds a batch.
+        model = model.merge_and_unload().to(wanted).requires_grad_(True)
     return model.to(device).eval()
 
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from itune_core.api.errors import ModelError
+from itune_core.api import ModelError
 from itune_torch._attention import LENGTHS, attends_in_blocks
 from itune_torch._batch import Batch
 from itune_torch._load import base_of

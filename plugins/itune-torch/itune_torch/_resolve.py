@@ -9,8 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from itune_core.api.errors import ModelError
-from itune_core.api.models import ModelSource
+from itune_core.api import ModelError, ModelSource
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -144,7 +144,7 @@ class Examples:
     def metrics(self) -> dict[str, Any]:
         """Counts for the step's metrics."""
         supervised = [example.supervised for example in self.kept]
-        figures: dict[str, Any] = {
+        return {
             "records": len(self.kept),
             "tokens": sum(example.tokens for example in self.kept),
             "supervised_tokens": sum(supervised),
@@ -154,9 +154,6 @@ class Examples:
             "truncated_answers": self.ends_cut,
             "boundary_tokens": self.merged,
         }
-        if self.cut:
-            figures["truncated"] = self.cut
-        return figures
 
 
 def encode(records: Iterable[Record], make: Callable[[Record], Example], name: str) -> Examples:

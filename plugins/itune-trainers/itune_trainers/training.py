@@ -94,6 +94,7 @@ def train(objective: Objective, inputs: Inputs, context: Context) -> TrainedMode
         metrics=metrics,
         history=loop.history,
         dropped=train_on.dropped,
+        cut=train_on.cut,
     )
 
 
