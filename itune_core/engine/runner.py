@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from itune_core.engine.journal import Journal
 from itune_core.engine.ledger import NAME as LEDGER
 from itune_core.engine.ledger import Ledger
 from itune_core.engine.local import map_local
+from itune_core.engine.memory import release
 from itune_core.engine.presence import at_work, present
 from itune_core.engine.project import Project
 from itune_core.engine.runs import RunRecord, saved_node
@@ -168,7 +168,7 @@ class _Execution:
             finally:
                 serving.close()
                 if serving.asked or node.stage == "trainers":
-                    gc.collect()  # a model is full of cycles, and the next step wants its gigabytes now
+                    release()
             manifest = {
                 "key": key,
                 "parts": parts,

@@ -53,6 +53,11 @@ class _Item:
     reply: Any = None
 
 
+KEPT_OPEN = 2
+"""Models that one step holds in memory at a time: one that answers and one that judges, say. An evaluator goes through
+its models one after the other, and those it is done with make room."""
+
+
 class Serving:
     """The opened models of one step.
 
@@ -65,7 +70,7 @@ class Serving:
     def __init__(self, find: Callable[[str], Served], journal: Journal, seed: Callable[[str, int, int], int]) -> None:
         self._find, self._journal, self._seed = find, journal, seed
         self._open: dict[str, Served] = {}
-        self._loaded: set[str] = set()
+        self._loaded: list[str] = []  # the one asked last stands last
         self.asked = self.recalled = 0
 
     def close(self) -> None:
@@ -110,9 +115,13 @@ class Serving:
 
     def _ask(self, model: str, kind: type, items: Sequence[_Item]) -> dict[str, Any]:
         served = self._served(model)
-        if model not in self._loaded:
+        if model in self._loaded:
+            self._loaded.remove(model)
+        else:
+            if len(self._loaded) == KEPT_OPEN:
+                self._open[self._loaded.pop(0)].backend.close()
             served.backend.open(served.source)
-            self._loaded.add(model)
+        self._loaded.append(model)
         found: dict[str, Any] = {}
         for item, answer in zip(items, _replies(served.backend, kind, items), strict=True):
             if isinstance(answer, Failed):

@@ -140,3 +140,13 @@ def test_scores_come_back_in_order_across_kinds(journal: Journal) -> None:
     assert isinstance(answer, Answer)
     serving.close()
     assert (backend.opened, backend.closed) == (1, 1)
+
+
+def test_a_model_that_is_done_with_makes_room(journal: Journal) -> None:
+    backends = {name: Echo() for name in ("first", "second", "third")}
+    serving = Serving(lambda name: Served(backends[name], None, name), journal, lambda *place: 0)
+    for number, name in enumerate(["first", "second", "first", "third", "first"]):
+        serving.answer([Question("a", 0, Ask(name, (message("user", str(number)),)))])
+    assert [(backend.opened, backend.closed) for backend in backends.values()] == [(1, 0), (1, 1), (1, 0)]
+    serving.close()
+    assert [(backend.opened, backend.closed) for backend in backends.values()] == [(1, 1), (1, 1), (1, 1)]
