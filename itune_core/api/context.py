@@ -67,8 +67,8 @@ class Context(Protocol):
     def artifact(self, key: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
         """A folder keyed by content and shared by all steps, runs and variants: reference log-probabilities, say.
 
-        `key` (JSON values) must name everything the content depends on; the component's identity is added. `make` fills
-        an empty folder; it is called once, also when two runs ask at the same time.
+        `key` (JSON values) must name what the content is and everything it depends on; the code of the component's
+        distribution is added, so components of one distribution share. `make` fills an empty folder; it is called once, also when two runs ask at the same time.
         """
 
     def progress(self, done: int, total: int | None = None, **figures: float) -> None:

@@ -252,7 +252,8 @@ def preference(
 
     Args:
         prompt: the turns both share; ends with a user turn.
-        chosen, rejected: the completions: one or more turns, ending with the assistant's.
+        chosen: the better completion: one or more turns, ending with the assistant's.
+        rejected: the other one, likewise.
         probability: how likely `chosen` is the better one, in [0, 1]; None means 1.
         margin: by how much it is better, in the annotator's unit.
 

@@ -108,7 +108,10 @@ def _prompt(project: Project, node: StepNode, row: int) -> str:
         component: Any = project.component(node)
         inputs = {name: project.flow.input(node.name, name)[0].dataset for name in node.inputs}
         wanted = (spans for item, spans in component.preview(inputs, _Preview(project)) if item == record["id"])
-        return "".join(text for text, _ in next(wanted))
+        spans = next(wanted, None)
+        if spans is None:
+            raise RecipeError("E-INSPECT-006", f"{node.name} leaves row {row} out", fix="itune ledger says why")
+        return "".join(text for text, _ in spans)
     request = _first_request(project, node, record)
     served = project.served(request.model)
     return str(served.backend.render(request, served.source))  # type: ignore[arg-type]

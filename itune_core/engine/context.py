@@ -76,7 +76,8 @@ class StepContext:
             yield result
 
     def artifact(self, key: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
-        return self._part(digest.of_value([self._component, self._code, key]), make)
+        # not the component's name: all objectives of a distribution share reference log-probabilities
+        return self._part(digest.of_value([self._code, key]), make)
 
     def progress(self, done: int, total: int | None = None, **figures: float) -> None:
         self._report(done, total, figures)

@@ -24,7 +24,7 @@ from itune_core.engine.local import map_local
 from itune_core.engine.memory import release
 from itune_core.engine.presence import at_work, present
 from itune_core.engine.project import Project
-from itune_core.engine.runs import RunRecord, saved_node
+from itune_core.engine.runs import RunRecord, now, saved_node
 from itune_core.engine.serving import Serving
 from itune_core.engine.stages import EXECUTE, Job
 from itune_core.engine.store import Artifact, write_manifest
@@ -178,7 +178,7 @@ class _Execution:
                 **made,
                 "counts": counts,
                 "requests": {"asked": serving.asked, "recalled": serving.recalled},
-                "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
+                "created": now(),
                 "seconds": round(time.time() - began, 3),
                 "cpu_seconds": round(time.process_time() - processor, 3),
                 "environment": environment(),

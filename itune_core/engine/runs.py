@@ -53,7 +53,7 @@ class RunRecord:
             {
                 "name": plan.name,
                 "recipe": str(plan.file),
-                "started": _now(),
+                "started": now(),
                 "state": "running",
                 "plugins": plugins,
                 "steps": {},
@@ -71,7 +71,7 @@ class RunRecord:
         """Close the record."""
         self.data["state"] = "done" if error is None else "interrupted" if error == "interrupted" else "failed"
         self.data["error"] = error
-        self.data["ended"] = _now()
+        self.data["ended"] = now()
         self._write()
 
     def _write(self) -> None:
@@ -101,8 +101,8 @@ class RunRecord:
         return found
 
 
-def _now() -> str:
-    """UTC with milliseconds: two runs may begin within a second, and one of them is the latest."""
+def now() -> str:
+    """UTC with milliseconds: runs begin and steps end within one second, and their order matters."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
