@@ -68,7 +68,8 @@ class Context(Protocol):
         """A folder keyed by content and shared by all steps, runs and variants: reference log-probabilities, say.
 
         `key` (JSON values) must name what the content is and everything it depends on; the code of the component's
-        distribution is added, so components of one distribution share. `make` fills an empty folder; it is called once, also when two runs ask at the same time.
+        distribution is added, so components of one distribution share. `make` fills an empty folder; it is called once,
+        also when two runs ask at the same time.
         """
 
     def progress(self, done: int, total: int | None = None, **figures: float) -> None:
