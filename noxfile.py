@@ -18,7 +18,7 @@ nox.options.reuse_existing_virtualenvs = True
 ROOT = Path(__file__).parent
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
 TEST_TOOLS = ["hatchling", "pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "trl"]
-BENCHMARKS = ["startup", "overhead", "sft_vs_trl"]
+BENCHMARKS = ["startup", "quickstart", "overhead", "sft_vs_trl"]
 
 
 def _install_workspace(session: nox.Session, *tools: str) -> None:

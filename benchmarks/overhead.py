@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from alpaca_rows import alpaca_rows, write_jsonl
-from sft_recipe import MODEL, run_itune, write_recipe
+from sft_recipe import MODEL, measure_machine, run_itune, write_recipe
 from timing import Contender, race, save, spent, table
 
 GOAL = 1.03
@@ -37,6 +37,7 @@ def main() -> None:
         resolve(source)
         rows = write_jsonl(alpaca_rows(load_tokenizer(source), given.rows), folder / "rows.jsonl")
         recipe = write_recipe(folder, given.dtype)
+        measure_machine(recipe)
 
         def by_hand(turn: int) -> dict[str, Any]:
             script = Path(__file__).parent / "peers" / "own_trainer.py"

@@ -85,9 +85,6 @@ def save(path: Path | None, contenders: Sequence[Contender], base: Contender, **
     """Write everything that was measured, with the versions and the machine it was measured with, as JSON."""
     if path is None:
         return
-    from importlib.metadata import version
-
-    packages = ("torch", "transformers", "peft", "trl", "datasets", "itune-core", "itune-trainers", "itune-torch")
     result = {
         **facts,
         "base": base.name,
@@ -95,12 +92,22 @@ def save(path: Path | None, contenders: Sequence[Contender], base: Contender, **
             contender.name: {"cpu": contender.cpu, "ratio": contender.cpu / base.cpu, "turns": contender.turns}
             for contender in contenders
         },
+        **facts(),
+    }
+    path.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+
+
+def facts() -> dict[str, Any]:
+    """The versions, the machine and the day, as they stand in every result."""
+    from importlib.metadata import version
+
+    packages = ("torch", "transformers", "peft", "trl", "datasets", "itune-core", "itune-trainers", "itune-torch")
+    return {
         "versions": {name: version(name) for name in packages},
         "python": sys.version.split()[0],
         "machine": _machine(),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }
-    path.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
 
 
 def _machine() -> dict[str, Any]:

@@ -28,12 +28,15 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def itune(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run ``itune`` in `tmp_path`, in a process of its own; `code` is the expected exit code."""
 
-    def run(*arguments: str, code: int | None = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: str, code: int | None = 0, stdin: str = "", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         env = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **environment}
         done = subprocess.run(
             [sys.executable, "-m", "itune_core.cli.main", *arguments],
             cwd=tmp_path,
             env=env,
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,

@@ -36,7 +36,7 @@ def chat(
     if len(names) > 2:
         raise typer.BadParameter("give STEP, or RUN and STEP")
     step, run = names[-1], find_run(Home.here(), names[0] if len(names) == 2 else None)
-    project = open_project(Path(run.data["recipe"]))
+    project = open_project(Path(run.data["recipe"]), run.data["overrides"])
     for name in run.data["steps"]:
         project.artifacts[name] = run.artifact(project.store, name)
     models = [

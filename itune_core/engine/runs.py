@@ -52,7 +52,8 @@ class RunRecord:
             folder,
             {
                 "name": plan.name,
-                "recipe": str(plan.file),
+                "recipe": str(plan.file.resolve()),
+                "overrides": list(plan.overrides),
                 "started": now(),
                 "state": "running",
                 "plugins": plugins,

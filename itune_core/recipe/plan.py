@@ -113,6 +113,7 @@ class Plan:
         models: by name.
         nodes: by name; each after all that it needs.
         extensions: settings by name.
+        overrides: the ``KEY=VALUE`` that changed it.
     """
 
     file: Path
@@ -121,6 +122,7 @@ class Plan:
     models: Mapping[str, ModelNode]
     nodes: Mapping[str, StepNode]
     extensions: Mapping[str, Mapping[str, Any]]
+    overrides: tuple[str, ...] = ()
 
 
 def load_installed(stage: str, name: str, policy: Policy) -> tuple[Entry, type[Any]]:
@@ -171,6 +173,7 @@ def compile(file: Path, *, load: Load = load_installed, overrides: Sequence[str]
         models={name: model for name, model in models.items() if model is not None},
         nodes={variant.name: _step(variant, kinds, recipe, file.parent) for variant in variants},
         extensions={name: node.plain() or {} for name, node in recipe.extensions.items()},
+        overrides=tuple(overrides),
     )
 
 

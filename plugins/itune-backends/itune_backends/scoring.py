@@ -37,7 +37,7 @@ def score(
     encoded: list[Encoded | Failed] = []
     for request in requests:
         try:
-            encoded.append(_encode(tokenizer, request, context))
+            encoded.append(encode(tokenizer, request, context))
         except RowError as error:
             encoded.append(Failed.of(error))
     rows = [row for row in encoded if not isinstance(row, Failed)]
@@ -60,7 +60,12 @@ def score(
         yield row if isinstance(row, Failed) else TokenLogProbs(next(found))
 
 
-def _encode(tokenizer: Any, request: LogProbs, context: int | None) -> Encoded:
+def encode(tokenizer: Any, request: LogProbs, context: int | None) -> Encoded:
+    """The tokens of a request and which of them are scored.
+
+    Raises:
+        RowError: the row is longer than the request, or the model's `context`, allows.
+    """
     from itune_torch import encode_completion, encode_text
 
     if request.prompt:

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from itune_backends.answering import answer
+from itune_backends.answering import answer, prompt_ids
 from itune_backends.embedding import vectors
-from itune_backends.scoring import score
+from itune_backends.scoring import encode, score
 from itune_core.api import (
     Answer,
     Ask,
@@ -136,6 +136,19 @@ class Transformers(Backend):
     def embed(self, requests: Sequence[Embed]) -> Iterator[Vectors | Failed]:
         """Embed each request's texts."""
         return vectors(self._loaded(self._embedder, "embed texts"), requests, max_batch=self.config.max_batch)
+
+    def render(self, request: Ask | LogProbs, source: ModelSource | None) -> str:
+        """The text behind the tokens that the model would read; only its tokenizer is loaded."""
+        from itune_torch import load_tokenizer
+
+        if source is None:
+            return super().render(request, source)
+        tokenizer = load_tokenizer(source)
+        if isinstance(request, Ask):
+            ids = prompt_ids(tokenizer, request, None)
+        else:
+            ids = encode(tokenizer, request, None).ids
+        return str(tokenizer.decode(ids))
 
     def _loaded(self, model: Any, task: str) -> Any:
         if model is None:
