@@ -94,13 +94,11 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def lowest(session: nox.Session) -> None:
     """The fast tests, with the oldest versions that the packages' metadata admits."""
-    session.install("uv", "-c", "constraints.txt", silent=True)
+    # pip first: it takes torch from where the other sessions do, and uv then leaves it as it is
+    session.install("-c", "constraints.txt", "torch", "uv", silent=True)
     editable = [part for folder in (ROOT, *PLUGINS) for part in ("-e", str(folder))]
-    python = str(Path(session.virtualenv.location) / "bin" / "python")
-    session.run(
-        "uv", "pip", "install", "--python", python, "--resolution", "lowest-direct", "torch==2.13.0", *editable,
-        "pytest", "pytest-timeout", "pytest-xdist", "hypothesis",
-    )  # fmt: skip
+    session.run("uv", "pip", "install", "--quiet", "--resolution", "lowest-direct", "torch==2.13.0", *editable)
+    session.install(*TEST_TOOLS, silent=True)
     _quiet_environment(session)
     session.env["OMP_NUM_THREADS"] = "1"
     session.run("pytest", "-q", "-n", "2", "--dist", "loadfile", "-m", "not slow")

@@ -100,11 +100,15 @@ def test_training_goes_on_where_it_was_killed(tmp_path: Path, tiny: Path) -> Non
     )
     work = tmp_path / "home" / "store" / "work"
     deadline = time.monotonic() + 120
-    while not list(work.glob("*/checkpoints/*")) and worker.poll() is None and time.monotonic() < deadline:
+
+    def whole() -> list[Path]:
+        return [path for path in work.glob("*/checkpoints/*") if path.suffix != ".part"]
+
+    while not whole() and worker.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     os.kill(worker.pid, signal.SIGKILL)
     worker.wait()
-    assert list(work.glob("*/checkpoints/*")), "it was not killed between its first checkpoint and its end"
+    assert whole(), "it was not killed between its first checkpoint and its end"
     subprocess.run(command, cwd=tmp_path, env=_environment(tmp_path / "home"), capture_output=True, check=True)
     runs = sorted((tmp_path / "home" / "runs").glob("*/events.jsonl"), key=lambda path: path.stat().st_mtime)
     steps = [
@@ -113,4 +117,4 @@ def test_training_goes_on_where_it_was_killed(tmp_path: Path, tiny: Path) -> Non
         if json.loads(line)["event"] == "progress" and json.loads(line)["step"] == "sft"
     ]
     assert steps
-    assert min(steps) > 5, "it began at the beginning"
+    assert min(steps) > 5, f"it began at the beginning: {steps}"
