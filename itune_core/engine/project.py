@@ -211,9 +211,14 @@ class Project:
         return Served(backend, source, self.identity(name))
 
     def states(self) -> Mapping[str, str]:
-        """What a run would do with each node: ``cached``, ``run``, or ``waits`` for one that runs before it."""
+        """What a run would do with each node: ``cached``, ``run``, ``waits`` for one that runs before it, or ``fetch``
+        a model first, without which the node's key is not known."""
         found = {}
         for node in self.plan.nodes.values():
-            key = self.find(node)
+            try:
+                key = self.find(node)
+            except ModelError:
+                found[node.name] = "fetch"
+                continue
             found[node.name] = "waits" if key is None else "cached" if node.name in self.artifacts else "run"
         return found

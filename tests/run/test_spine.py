@@ -139,3 +139,16 @@ def test_offline_opens_no_socket(recipe: Path, tmp_path: Path) -> None:
     """)
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_plan_fetches_nothing(recipe: Path, itune: Run) -> None:
+    recipe.write_text(
+        recipe.read_text().replace("steps:", '  hub: {backend: transformers, model: "acme/absent"}\nsteps:')
+    )
+    itune("run", "recipe.yaml", "--only", "score")
+    planned = json.loads(itune("plan", "recipe.yaml", "--json", "--set", "steps.sft.with.model=hub").stdout)
+    states = {step["name"]: step["state"] for step in planned["steps"]}
+    assert states == dict.fromkeys(["rows", "short", "parts", "score"], "cached") | {"sft": "fetch", "loss": "waits"}
+    done = itune("run", "recipe.yaml", "--offline", "--set", "steps.sft.with.model=hub", code=4)
+    assert "E-MODEL-015" in done.stderr
+    assert "itune fetch" in done.stderr
