@@ -1,4 +1,4 @@
-"""Giving memory back between steps, so that one step's peak is not the next one's floor."""
+"""Giving memory back between steps and models, so that one's peak is not the next one's floor."""
 
 from __future__ import annotations
 

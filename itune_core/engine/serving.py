@@ -25,6 +25,7 @@ from itune_core.api.outcomes import Failed
 from itune_core.engine.asking import Question
 from itune_core.engine.errors import RunError
 from itune_core.engine.journal import Journal
+from itune_core.engine.memory import release
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ class Serving:
         else:
             if len(self._loaded) == KEPT_OPEN:
                 self._open[self._loaded.pop(0)].backend.close()
+            release()
             served.backend.open(served.source)
         self._loaded.append(model)
         found: dict[str, Any] = {}
