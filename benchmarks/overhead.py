@@ -27,6 +27,7 @@ def main() -> None:
     arguments.add_argument("--json", type=Path, help="where to write the result")
     given = arguments.parse_args()
 
+    from itune_core.cli.opening import TORCH_SETTINGS
     from itune_core.engine.digest import FileDigests
     from itune_core.engine.models import Resolver
     from itune_torch import load_tokenizer, resolve
@@ -43,7 +44,11 @@ def main() -> None:
             script = Path(__file__).parent / "peers" / "own_trainer.py"
             own = folder / f"own-{turn}"
             own.mkdir()
-            cpu, printed = spent([sys.executable, str(script), str(rows), str(own), given.dtype], folder=folder)
+            cpu, printed = spent(
+                [sys.executable, str(script), str(rows), str(own), given.dtype],
+                folder=folder,
+                environment=TORCH_SETTINGS,
+            )
             return {"cpu": cpu, **json.loads(printed.splitlines()[-1])}
 
         base = Contender(f"trainer by hand, {given.dtype}", by_hand)

@@ -81,12 +81,12 @@ def table(contenders: Sequence[Contender], base: Contender, columns: Sequence[st
     return "\n".join(lines)
 
 
-def save(path: Path | None, contenders: Sequence[Contender], base: Contender, **facts: Any) -> None:
+def save(path: Path | None, contenders: Sequence[Contender], base: Contender, **settings: Any) -> None:
     """Write everything that was measured, with the versions and the machine it was measured with, as JSON."""
     if path is None:
         return
     result = {
-        **facts,
+        **settings,
         "base": base.name,
         "contenders": {
             contender.name: {"cpu": contender.cpu, "ratio": contender.cpu / base.cpu, "turns": contender.turns}

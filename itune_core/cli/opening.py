@@ -18,6 +18,16 @@ Overrides = Annotated[
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Fetch nothing; open no connection.")]
 
+TORCH_SETTINGS = {
+    # Threads that wait for each other sleep. Spinning, two of them on two cores lose a factor of three as soon as
+    # another program wants a core.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    # How many matrix shapes torch keeps a oneDNN primitive for, each with its scratch memory; its own default is 1,024.
+    # Rows of all lengths hardly ever repeat a shape from one batch to the next: that is 0.5 GB for no speed.
+    "LRU_CACHE_CAPACITY": "16",
+}
+"""Environment of a run, unless the user has set it. torch reads these once, when it is imported or first used."""
+
 
 def open_project(recipe: Path, overrides: Sequence[str] = (), *, offline: bool = False) -> Project:
     """Compile a recipe and meet the machine with it.
@@ -27,12 +37,8 @@ def open_project(recipe: Path, overrides: Sequence[str] = (), *, offline: bool =
     """
     import os
 
-    # Before torch is imported: threads that wait for each other sleep. Spinning, two of them on two cores lose a factor
-    # of three as soon as another program wants a core.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # How many matrix shapes torch keeps a oneDNN primitive for, each with its scratch memory; its own default is 1,024.
-    # Rows of all lengths hardly ever repeat a shape from one batch to the next: that is 0.5 GB for no speed.
-    os.environ.setdefault("LRU_CACHE_CAPACITY", "16")
+    for name, value in TORCH_SETTINGS.items():  # before torch is imported
+        os.environ.setdefault(name, value)
 
     from itune_core.engine import extensions
     from itune_core.plugins.policy import Policy

@@ -69,9 +69,7 @@ class Resolver:
                 why="there is no config.json" if path.is_dir() else "the folder does not exist",
                 fix="name a folder written by save_pretrained(), a hub id, or embedded:NAME",
             )
-        layout = "sentence-transformers" if (path / "modules.json").is_file() else "transformers"
-        source = ModelSource(path, layout, self.digests.of_model(path), spec, cache=home.user_cache())  # type: ignore[arg-type]
-        return replace(source, architecture="embedding") if layout == "sentence-transformers" else source
+        return _saved(path, self.digests.of_model(path), spec, home.user_cache())
 
     def trained(self, artifact: Path, manifest: Mapping[str, Any], base: ModelSource | None, name: str) -> ModelSource:
         """The source of a model that a step trained; `base` is what an adapter sits on."""
@@ -106,5 +104,11 @@ class Resolver:
                 why=str(error).splitlines()[0] if str(error) else type(error).__name__,
                 fix="run `itune fetch RECIPE` with a connection; a folder is written ./NAME; no hub: embedded:NAME",
             ) from error
-        layout = "sentence-transformers" if (files / "modules.json").is_file() else "transformers"
-        return ModelSource(files, layout, f"hub:{spec}@{files.name}", spec, cache=cache)  # type: ignore[arg-type]
+        return _saved(files, f"hub:{spec}@{files.name}", spec, cache)
+
+
+def _saved(files: Path, identity: str, spec: str, cache: Path) -> ModelSource:
+    """The source of a folder as its library saved it."""
+    if (files / "modules.json").is_file():
+        return ModelSource(files, "sentence-transformers", identity, spec, cache=cache, architecture="embedding")
+    return ModelSource(files, "transformers", identity, spec, cache=cache)

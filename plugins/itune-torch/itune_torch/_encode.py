@@ -81,7 +81,7 @@ def encode_conversation(
             right.
         ModelError: the tokenizer has no chat template or does not say where its tokens are.
     """
-    plain = [_plain(message) for message in messages]
+    plain = [_plain(message, row) for message in messages]
     text = _render(tokenizer, plain, row=row)
     spans = [
         (_start(tokenizer, plain, index, text, row), _end(tokenizer, plain, index, text, row))
@@ -113,7 +113,7 @@ def encode_completion(
         return _finish(tokenizer, text, [(len(prompt), len(text))], max_length, overlength, row)
     if isinstance(prompt, str) or isinstance(completion, str):
         raise RowError("prompt and completion must both be messages or both be text", "E-TORCH-010", where=row)
-    plain = [_plain(message) for message in (*prompt, *completion)]
+    plain = [_plain(message, row) for message in (*prompt, *completion)]
     text = _render(tokenizer, plain, row=row)
     start = _start(tokenizer, plain, len(prompt), text, row)
     return _finish(tokenizer, text, [(start, len(text))], max_length, overlength, row)
@@ -138,11 +138,20 @@ def encode_text(
     return _fit(Encoded(ids, [True] * len(ids)), tokenizer, max_length, overlength, row)
 
 
-def _plain(message: Message) -> dict[str, Any]:
+def _plain(message: Message, row: str | None) -> dict[str, Any]:
     """What a template may read: no null fields (templates ask ``is defined``), tool calls as objects."""
     fields = {key: message[key] for key in ("role", "content", "name", "tool_calls") if message.get(key) is not None}
     if isinstance(fields.get("tool_calls"), str):
-        fields["tool_calls"] = json.loads(fields["tool_calls"])
+        try:
+            fields["tool_calls"] = json.loads(fields["tool_calls"])
+        except json.JSONDecodeError as error:
+            raise RowError(
+                "the tool calls of a message are not JSON",
+                "E-TORCH-021",
+                where=row,
+                why=str(error),
+                fix="correct the row, or leave it out",
+            ) from error
     return fields
 
 

@@ -126,6 +126,13 @@ def test_null_fields_and_tool_calls_reach_the_template(tokenizer: Any) -> None:
     assert other.decode(encoded.ids) == "[add]ok<|im_end|>"
 
 
+def test_tool_calls_that_are_not_json_fail_the_row(tokenizer: Any) -> None:
+    message = {"role": "assistant", "content": "ok", "tool_calls": '[{"name": "add"'}
+    with pytest.raises(RowError, match="not JSON") as caught:
+        encode_conversation(tokenizer, [message], row="row-7")
+    assert (caught.value.code, caught.value.where) == ("E-TORCH-021", "row-7")
+
+
 def test_a_template_that_rewrites_earlier_turns_is_refused(tokenizer: Any) -> None:
     from copy import deepcopy
 
