@@ -97,7 +97,8 @@ finally:
 def test_a_misspelt_command_is_told_with_the_nearest() -> None:
     done = CliRunner().invoke(shell.app, ["plugns"])
     assert done.exit_code == 2
-    assert "Did you mean 'plugins'" in done.stderr
+    assert "Did you mean" in done.stderr  # whether it goes on with one name or all near ones depends on typer
+    assert "'plugins'" in done.stderr
 
 
 def test_completion_belongs_to_itune_alone() -> None:
