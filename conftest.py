@@ -1,4 +1,4 @@
-"""For all tests, of the core and of the plugins: no test may be skipped unseen."""
+"""For all tests, of the core and of the plugins: no test may be skipped unseen, and none fails for being slow."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 DATA = Path(os.environ.get("ITUNE_TEST_DATA") or Path(__file__).parent.parent / "shared" / "data")
+
+settings.register_profile("itune", deadline=None)  # a busy machine is no reason to fail
+settings.load_profile("itune")
 
 
 @pytest.hookimpl(trylast=True)

@@ -38,7 +38,7 @@ def _answers(view: View) -> list[str]:
     return [record["messages"][0]["content"] for record in records(view.dataset)]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_chain_of_views_reads_as_lists_do(views: tuple[View, View], data: st.DataObject) -> None:
     first, second = views

@@ -153,7 +153,7 @@ def test_sources_of_a_mixer_are_of_one_kind(bench: Any) -> None:
     assert (problem.code, problem.line, problem.path) == (errors.MIXED_KINDS, 14, "steps.mixed.from[1]")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(st.integers(2, 12), st.randoms(use_true_random=False))
 def test_nodes_come_after_what_they_need_and_otherwise_as_written(
     bench: Any, count: int, shuffle: random.Random

@@ -118,7 +118,7 @@ def test_ten_mistakes_in_one_pass(bench: Any) -> None:
     assert by_code[errors.BAD_SETTING].path == "steps.four.with.epochs"
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(st.data())
 def test_lines_survive_whatever_stands_between(bench: Any, data: st.DataObject) -> None:
     """The same mistakes at the same text, wherever comments and blank lines push it."""
