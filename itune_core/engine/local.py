@@ -33,13 +33,16 @@ class Guard:
             return Failed.of(error)
 
 
-def map_local(function: Callable[[Any], Any], items: Iterable[Any], workers: int) -> Iterator[Any]:
+def map_local(
+    function: Callable[[Any], Any], items: Iterable[Any], workers: int, chunk: int = CHUNK
+) -> Iterator[Any]:
     """`function` of every item, in order.
 
     Args:
         function: must pickle if there are several workers.
         items: consumed no faster than results are taken.
         workers: processes; 1 works in this process.
+        chunk: items sent to a worker at a time.
     """
     guard = Guard(function)
     if workers <= 1:
@@ -48,8 +51,8 @@ def map_local(function: Callable[[Any], Any], items: Iterable[Any], workers: int
     queue = iter(items)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         waiting: deque[Future[list[Any]]] = deque()
-        while chunk := list(islice(queue, CHUNK)):
-            waiting.append(pool.submit(guard, chunk))
+        while part := list(islice(queue, chunk)):
+            waiting.append(pool.submit(guard, part))
             if len(waiting) > 2 * workers:
                 yield from waiting.popleft().result()
         while waiting:

@@ -45,6 +45,8 @@ class Transformers(Backend):
     Nothing is cut. A prompt that leaves no room for ``max_tokens`` in the model's context fails (``E-BACKEND-003``),
     and so do a row longer than that context (``E-BACKEND-004``) or than its request allows (``E-TORCH-017``), and a
     text longer than an embedding model reads (``E-BACKEND-005``).
+
+    Source: https://github.com/huggingface/transformers.
     """
 
     class Config(Backend.Config):

@@ -27,12 +27,16 @@ class Pattern(Evaluator):
     Figures of a model: ``share``; ``share_low`` and ``share_high``, its 95 % Wilson interval; ``matched`` of
     ``examples``; and ``unfinished``, how many answers hit ``max_tokens``. Those are searched like any other: a pattern
     about an answer's end then does not match.
+
+    Source: this package; the interval is Wilson's (1927), see :func:`itune_evaluators.intervals.wilson`.
     """
 
     inputs = {"records": Input((Kind.PROMPT,))}
 
     class Config(Evaluator.Config):
-        pattern: str = Field(min_length=1, description="Regular expression to search each answer for.")
+        pattern: str = Field(
+            min_length=1, examples=["(?m)^- "], description="Regular expression to search each answer for."
+        )
         max_tokens: int = Field(256, ge=1, description="Most new tokens of an answer.")
         temperature: float = Field(0.0, ge=0, description="Sampling temperature; 0 is greedy.")
         top_p: float = Field(1.0, gt=0, le=1, description="Nucleus mass to sample from.")

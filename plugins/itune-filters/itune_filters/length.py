@@ -43,11 +43,13 @@ class Length(Filter):
 
     Dropped: ``prompt-too-short``, ``prompt-too-long``, and the same of ``response`` and ``total``; the first bound that
     is broken is named. A record without an answer fails where `response` is bounded.
+
+    Source: this package.
     """
 
     class Config(ComponentConfig):
         prompt: Bounds | None = Field(None, description="Bounds on the turns before the answer.")
-        response: Bounds | None = Field(None, description="Bounds on each answer.")
+        response: Bounds | None = Field(None, examples=[{"min_words": 3}], description="Bounds on each answer.")
         total: Bounds | None = Field(None, description="Bounds on prompt and answers together.")
 
         @model_validator(mode="after")

@@ -20,10 +20,12 @@ class Sample(Filter):
     plays no part. A data set that has no more than `size` records is kept whole.
 
     Dropped: ``not-sampled``.
+
+    Source: bottom-k sampling, Cohen and Kaplan (2007), https://doi.org/10.1145/1281100.1281133.
     """
 
     class Config(ComponentConfig):
-        size: int | None = Field(None, ge=1, description="How many records to keep.")
+        size: int | None = Field(None, ge=1, examples=[1000], description="How many records to keep.")
         share: float | None = Field(None, gt=0, lt=1, description="Share of records to keep, on average.")
 
         @model_validator(mode="after")

@@ -32,12 +32,14 @@ class Split(Filter):
 
     By default records with the same prompt are a group (a text record's prompt is its text), so that no question is
     both trained on and asked. By ``id`` every record is its own group, also where two say the same.
+
+    Source: this package.
     """
 
     outputs = ("train", "held_out")
 
     class Config(ComponentConfig):
-        held_out: float = Field(gt=0, lt=1, description="Share of groups that is held out, on average.")
+        held_out: float = Field(gt=0, lt=1, examples=[0.1], description="Share of groups that is held out, on average.")
         by: Literal["prompt", "id", "source", "task", "category", "language"] = Field(
             "prompt", description="What makes a group; a record that has none fails."
         )

@@ -20,6 +20,8 @@ class Length(Scorer):
 
     A character is a Unicode code point; a word is a run without white space, which says little of Chinese, Japanese and
     Thai. Only the content of turns counts, not roles, tool calls or what a chat template adds.
+
+    Source: this package.
     """
 
     columns = {

@@ -22,6 +22,8 @@ class SFT(Objective):
 
     The loss is the negative log-likelihood of what the assistant says, its end-of-turn token included; of a text, of
     all of it. Nothing of a prompt is trained.
+
+    Source: the first step of InstructGPT, arXiv:2203.02155.
     """
 
     inputs = {"train": Input(ROWS), "eval": Input(ROWS, required=False)}

@@ -1,0 +1,169 @@
+"""The subject of a stage's conformance class: a component, and how it is tried on rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from itertools import cycle, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from itune_core.api.components import Input
+from itune_core.api.records import Kind, Record
+from itune_core.testing.lending import LendingContext
+from itune_core.testing.sample_records import samples
+from itune_core.testing.subject import SEED, Subject
+from itune_core.testing.watch import Sandbox, stamps
+
+if TYPE_CHECKING:
+    from itune_core.engine.views import View
+    from itune_core.testing.trial import Trial
+
+PARTS = 3
+"""Data sets that an input for many is given."""
+
+
+class RowSubject(Subject):
+    """A component of one of the seven stages.
+
+    Attributes:
+        mapped: whether its first trial handed rows to ``context.map``.
+        files_changed: input files that its first trial changed.
+    """
+
+    mapped = False
+    files_changed: Sequence[str] = ()
+
+    @property
+    def stage(self) -> str:
+        return self.entry.stage
+
+    @property
+    def first_input(self) -> Input:
+        spec: Input = next(iter(self.loaded.inputs.values()))
+        return spec
+
+    @cached_property
+    def kind(self) -> Kind:
+        """Of the rows it is tried on."""
+        rows = self.case.rows
+        return rows[0].kind if rows else self.first_input.kinds[0]
+
+    def records(self, kind: Kind) -> list[Record]:
+        """The author's rows if they are of that kind, else the kit's."""
+        rows = list(self.case.rows) if self.case.rows and kind == self.kind else samples(kind)
+        return rows[: self.case.count]
+
+    def view(self, kind: Kind) -> View:
+        """Those rows with their ids and the author's columns, stored."""
+        if kind not in self._views:
+            import pyarrow as pa
+
+            from itune_core.testing.trial import store
+
+            rows = self.records(kind)
+            columns = {
+                name: pa.array(list(islice(cycle(values), len(rows)))) for name, values in self.case.columns.items()
+            }
+            self._views[kind] = store(rows, kind, self.place(f"rows-{kind}")).join(columns)
+        return self._views[kind]
+
+    @cached_property
+    def _views(self) -> dict[Kind, View]:
+        return {}
+
+    @property
+    def size(self) -> int:
+        """How many rows it is tried on."""
+        return len(self.view(self.kind))
+
+    @property
+    def ids(self) -> list[str]:
+        """Names of the rows, in order, as answers name them."""
+        return list(self.view(self.kind).dataset["id"])
+
+    def inputs(self, positions: Sequence[int] | None, kind: Kind) -> dict[str, list[View]]:
+        """What each required input is handed: the rows at these positions; in parts where it takes several."""
+        import numpy as np
+
+        found = {}
+        for name, spec in self.loaded.inputs.items():
+            if not spec.required:
+                continue
+            view = self.view(kind if kind in spec.kinds else spec.kinds[0])
+            rows = np.arange(len(view)) if positions is None else np.array(positions, dtype=np.int64)
+            found[name] = [view.select(part) for part in (np.array_split(rows, PARTS) if spec.many else [rows])]
+        return found
+
+    def attempt(
+        self,
+        positions: Sequence[int] | None = None,
+        *,
+        kind: Kind | None = None,
+        changes: Mapping[str, Any] = {},
+        context: LendingContext | None = None,
+    ) -> Trial:
+        """Try it once.
+
+        Args:
+            positions: numbers of the rows to give it, in order; None: all.
+            kind: of the rows; None: :attr:`kind`.
+            changes: settings that differ from the author's.
+            context: the bench; None: a new one.
+        """
+        from itune_core.testing import trial
+
+        views = self.inputs(positions, kind or self.kind)
+        bench = context or self.bench()
+        return trial.run(self.make(changes), self.label, views, bench, self.place("trial"))
+
+    def bench(self, folder: Path | None = None, *, workers: int = 1) -> LendingContext:
+        """A bench with the models that the component names."""
+        return LendingContext(
+            folder or self.place("bench"), reply=self.reply, models=self.models, seed=SEED, workers=workers
+        )
+
+    @cached_property
+    def sandbox(self) -> Sandbox:
+        return Sandbox(self.place("sandbox"))
+
+    @cached_property
+    def _first(self) -> Trial | Exception:
+        """The trial that the others are compared with, in a sandbox."""
+        bench = self.bench()
+        _ = self.inputs(None, self.kind) if self.stage != "formatters" else None  # libraries load outside of it
+        with self._inputs_watched(), self.sandbox.entered():
+            try:
+                return self.attempt(context=bench)
+            # A component's code runs here and may raise anything; test_it_gives_what_its_stage_gives tells of it.
+            except Exception as error:
+                return error
+            finally:
+                self.mapped = bench.mapped
+
+    @contextmanager
+    def _inputs_watched(self) -> Iterator[None]:
+        folders = [path for path in self.folder.glob("*") if path.is_dir() and path != self.sandbox.folder]
+        watched = [path for path in folders if "-rows" in path.name or "-config" in path.name]
+        before = {path: stamps(path) for path in watched}
+        yield
+        self.files_changed = [
+            f"{path.name}/{name}"
+            for path in watched
+            for name in sorted(before[path].keys() | stamps(path).keys())
+            if before[path].get(name) != stamps(path).get(name)
+        ]
+
+    @property
+    def mishap(self) -> Exception | None:
+        """What the first trial raised."""
+        return self._first if isinstance(self._first, Exception) else None
+
+    @property
+    def trial(self) -> Trial:
+        if isinstance(self._first, Exception):
+            pytest.skip("it gives no result: see test_it_gives_what_its_stage_gives")
+        return self._first

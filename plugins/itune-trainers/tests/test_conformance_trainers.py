@@ -1,0 +1,22 @@
+"""Every trainer here keeps to the contract that all trainers keep to."""
+
+from __future__ import annotations
+
+from itune_core.testing import TrainerConformance
+
+STEPS = {"model": "tiny", "dtype": "float32", "device": "cpu", "batch_size": 2, "save_steps": 1, "learning_rate": 0.01}
+
+
+class TestSFT(TrainerConformance):
+    component = "trainers/sft"
+    config = {**STEPS, "lora": {"dropout": 0.1}}
+
+
+class TestSFTOfAllWeights(TrainerConformance):
+    component = "trainers/sft"
+    config = {**STEPS, "adapter": "none"}
+
+
+class TestDPO(TrainerConformance):
+    component = "trainers/dpo"
+    config = STEPS

@@ -1,0 +1,3 @@
+"""Asserts at import what does not hold."""
+
+assert __name__ == "__main__", "run me as a script"
