@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from itune_core.api.components import Inputs
     from itune_core.api.context import Context
     from itune_core.api.outcomes import Created, Drawn, Drop, Evaluation, Failed, Keep, TrainedModel
@@ -146,15 +148,38 @@ class Evaluators:
 
 
 class Lifecycle:
-    """What observers may watch. Every registered observer is called; results are ignored."""
+    """What observers may watch. Every registered observer is called, in the run's own process; results are ignored.
+
+    An observer may leave tables for the report of the run: ``<folder>/notes/<name>.json``, each an object
+    ``{"title": text, "columns": [text], "rows": [[text, number, true, false or null]]}`` with as many cells in a row as
+    there are columns. Since a run may be killed at any moment, write a note to another name and rename it.
+    """
 
     @hookspec
-    def itune_run_started(self, run: str, recipe: str) -> None:
-        """A run begins. `run` is its name, `recipe` the recipe's file."""
+    def itune_run_started(self, run: str, recipe: str, folder: Path) -> None:
+        """A run begins.
+
+        Args:
+            run: its name, ``<UTC>-<name of the recipe>-<6 hex>``.
+            recipe: the recipe's file.
+            folder: the run's own. Its ``run.json`` says what is known so far: ``name`` and ``seed`` of the recipe and
+                the plugins, and, of each step that is done, the names of the models behind its identities.
+        """
 
     @hookspec
     def itune_step_started(self, step: str, component: str, key: str) -> None:
-        """A step that was not in the store begins to execute."""
+        """A step that was not in the store begins to execute. Steps of one run follow each other."""
+
+    @hookspec
+    def itune_step_progressed(self, step: str, done: int, total: int | None, figures: Mapping[str, float]) -> None:
+        """An executing step is this far; called as often as it reports, which may be once a record.
+
+        Args:
+            step: its name.
+            done: how many units it has done: records, or batches of a trainer.
+            total: of how many; None if it does not know.
+            figures: what it measures on the way, such as the training loss.
+        """
 
     @hookspec
     def itune_step_finished(self, step: str, component: str, key: str, manifest: Mapping[str, Any]) -> None:
@@ -162,7 +187,7 @@ class Lifecycle:
 
     @hookspec
     def itune_run_finished(self, run: str, error: str | None) -> None:
-        """A run ends; `error` is what stopped it, or None."""
+        """A run ends; `error` is what stopped it, or None. Its report is written afterwards."""
 
 
 STAGES: dict[str, tuple[type, str]] = {

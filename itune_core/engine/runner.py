@@ -71,7 +71,7 @@ def run(project: Project, options: Options = Options(), listener: Listener | Non
         ItuneError: a step failed; the run's record says which, and what was made before stays in the store.
     """
     with at_work(project.home):
-        record = RunRecord.begin(project.home, project.plan)
+        record = RunRecord.begin(project.home, project.plan, [one.entry for one in project.extensions])
         with present(record.folder):
             return _run(record, project, options, listener)
 
@@ -86,7 +86,7 @@ def _run(record: RunRecord, project: Project, options: Options, listener: Listen
     error: str | None = "interrupted"
     try:
         events.say("run started", run=record.name, recipe=str(project.plan.file))
-        observers.run_started(run=record.name, recipe=str(project.plan.file))
+        observers.run_started(run=record.name, recipe=str(project.plan.file), folder=record.folder)
         for node in _wanted(project.plan, options.only):
             execution.step(node)
         error = None
@@ -199,8 +199,12 @@ class _Execution:
             serving=serving,
             mapper=lambda function, items: map_local(function, items, self.options.workers),
             part=self.project.store.part,
-            report=lambda done, total, figures: self.events.progress(node.name, done, total, figures),
+            report=lambda done, total, figures: self._progressed(node.name, done, total, figures),
         )
+
+    def _progressed(self, step: str, done: int, total: int | None, figures: Mapping[str, float]) -> None:
+        self.events.progress(step, done, total, figures)
+        self.observers.step_progressed(step=step, done=done, total=total, figures=figures)
 
     def _caller(self, node: StepNode, views: Mapping[str, list[View]], context: StepContext) -> Callable[[], Any]:
         """The call of a step's hook; what it raises, then or while its result is read, becomes an error of the run."""

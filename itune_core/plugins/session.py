@@ -11,6 +11,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pluggy
@@ -69,22 +71,45 @@ def implementations(plugin: object) -> list[Implementation]:
             ``E-PLUGIN-045`` it is a wrapper that does not yield; ``E-PLUGIN-038`` it takes a parameter that the hook
             does not have, or one that would stay unfilled.
     """
-    reader = pluggy.PluginManager(PROJECT)
     found = []
-    for name in dir(plugin):
-        options = reader.parse_hookimpl_opts(plugin, name)
+    for name, options in _hooks(plugin):
         if options is not None:
             implementation = Implementation(name, options.get("specname") or name, getattr(plugin, name), options)
             if _check_name(plugin, implementation):
                 _check_form(plugin, implementation)
                 found.append(implementation)
-        elif name in HOOKS:
+        else:
             raise PluginError(
                 "E-PLUGIN-035",
                 f"{name} of {describe(plugin)} is named like a hook and is not decorated, so it would never be called",
                 fix=f"write @hookimpl above def {name}(...)",
             )
     return found
+
+
+_READER = pluggy.PluginManager(PROJECT)
+"""Reads what ``hookimpl`` has written; nothing is registered with it."""
+
+
+def _hooks(plugin: object) -> list[tuple[str, HookimplOpts | None]]:
+    """Attributes that are decorated as hooks, and those that bear a hook's name and are not (None)."""
+    if isinstance(plugin, type):
+        return list(_hooks_of(plugin))
+    cls: Any = type(plugin)
+    own = {name: value for name, value in getattr(plugin, "__dict__", {}).items() if _may_be_hook(name, value)}
+    inherited = [pair for pair in _hooks_of(cls) if pair[0] not in own]
+    return sorted([*inherited, *((name, _READER.parse_hookimpl_opts(plugin, name)) for name in own)])
+
+
+@cache
+def _hooks_of(cls: type) -> tuple[tuple[str, HookimplOpts | None], ...]:
+    """The same of a class, read once: it looks at every attribute, and each step asks again."""
+    read = [(name, _READER.parse_hookimpl_opts(cls, name)) for name in dir(cls)]
+    return tuple((name, options) for name, options in read if options is not None or name in HOOKS)
+
+
+def _may_be_hook(name: str, value: object) -> bool:
+    return name in HOOKS or (inspect.isroutine(value) and hasattr(value, f"{PROJECT}_impl"))
 
 
 def check_component(stage: str, component: object) -> Implementation:
@@ -165,7 +190,7 @@ class Session:
     def __init__(self, stage: str, component: object, wrappers: Sequence[object] = ()) -> None:
         self._hook = STAGES[stage][1]
         self._who = describe(component)
-        self._manager = _Manager()
+        self._manager = _Manager(STAGES[stage][0])
         self._manager.add("component", [check_component(stage, component)])
         # pluggy calls what was registered last first
         for number, wrapper in reversed(list(enumerate(wrappers))):
@@ -201,7 +226,8 @@ class Observers:
 
     What an observer raises is handed to `warn` and the run goes on. A run may have cost hours and money, and an
     observer has no part in its result: a progress page that cannot be written is no reason to lose it.
-    ``KeyboardInterrupt`` and ``SystemExit`` pass.
+    ``KeyboardInterrupt`` and ``SystemExit`` pass. An observer that fails on a report of progress, of which there may
+    be thousands, is told of once and not asked again in this run.
 
     Args:
         extensions: extension instances; those that only wrap do no harm.
@@ -214,17 +240,25 @@ class Observers:
     def __init__(self, extensions: Iterable[object], warn: Callable[[str], None]) -> None:
         self._warn = warn
         # A manager each: within one, pluggy stops at the first observer that raises.
-        self._observers: list[tuple[str, _Manager]] = []
+        self._observers: dict[str, list[tuple[str, _Manager]]] = {hook: [] for hook in LIFECYCLE_HOOKS}
         for extension in extensions:
-            manager = _Manager()
-            manager.add("observer", check_extension(extension))
-            self._observers.append((describe(extension), manager))
+            found = check_extension(extension)
+            manager = _Manager(Lifecycle)
+            manager.add("observer", found)
+            for hook in {implementation.hook for implementation in found} & LIFECYCLE_HOOKS.keys():
+                self._observers[hook].append((describe(extension), manager))
 
-    def run_started(self, run: str, recipe: str) -> None:
-        self._fire("itune_run_started", run=run, recipe=recipe)
+    def run_started(self, run: str, recipe: str, folder: Path) -> None:
+        self._fire("itune_run_started", run=run, recipe=recipe, folder=folder)
 
     def step_started(self, step: str, component: str, key: str) -> None:
         self._fire("itune_step_started", step=step, component=component, key=key)
+
+    def step_progressed(self, step: str, done: int, total: int | None, figures: Mapping[str, float]) -> None:
+        hook = "itune_step_progressed"
+        failed = self._fire(hook, step=step, done=done, total=total, figures=figures)
+        if failed:
+            self._observers[hook] = [pair for pair in self._observers[hook] if pair[1] not in failed]
 
     def step_finished(self, step: str, component: str, key: str, manifest: Mapping[str, Any]) -> None:
         self._fire("itune_step_finished", step=step, component=component, key=key, manifest=manifest)
@@ -232,12 +266,16 @@ class Observers:
     def run_finished(self, run: str, error: str | None) -> None:
         self._fire("itune_run_finished", run=run, error=error)
 
-    def _fire(self, hook: str, **arguments: Any) -> None:
-        for who, manager in self._observers:
+    def _fire(self, hook: str, **arguments: Any) -> list[_Manager]:
+        """Call every observer that implements `hook`; gives those that raised."""
+        failed = []
+        for who, manager in self._observers[hook]:
             try:
                 getattr(manager.hook, hook)(**arguments)
             except Exception as error:  # foreign code may raise anything; see the class for why the run goes on
+                failed.append(manager)
                 self._warn(f"E-PLUGIN-051: {hook} of {who} raised {type(error).__name__}: {error}")
+        return failed
 
 
 class _Adapter:
@@ -255,20 +293,23 @@ class _Adapter:
 
 
 class _Manager(pluggy.PluginManager):
-    """A manager of adapters that knows every spec, so that it checks every signature it is given."""
+    """A manager of adapters for the hooks of one spec class.
 
-    def __init__(self) -> None:
+    Args:
+        spec_class: the specs it knows and calls; hooks of others were checked when they were read, and are left out.
+    """
+
+    def __init__(self, spec_class: type) -> None:
         super().__init__(PROJECT)
-        for spec_class, _ in STAGES.values():
-            self.add_hookspecs(spec_class)
-        self.add_hookspecs(Lifecycle)
+        self.add_hookspecs(spec_class)
+        self._known = _specs(spec_class).keys()
 
     def parse_hookimpl_opts(self, plugin: Any, name: str) -> HookimplOpts | None:
         options: HookimplOpts | None = plugin.options.get(name)
         return options
 
     def add(self, name: str, found: Iterable[Implementation]) -> None:
-        self.register(_Adapter(found), name)
+        self.register(_Adapter(one for one in found if one.hook in self._known), name)
         self.check_pending()
 
 

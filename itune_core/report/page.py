@@ -23,6 +23,7 @@ from itune_core.report.chain import draw
 from itune_core.report.charts import Curve, Histogram, curves, histogram
 from itune_core.report.comparison import metrics_table, number, shown
 from itune_core.report.escapes import safe, safe_json
+from itune_core.report.notes import read_notes
 from itune_core.report.rows import LaidOut, lay_out, lay_out_flat
 
 ROWS = 3
@@ -95,6 +96,7 @@ def render(run: RunRecord, store: Store) -> str:
             sections=sections,
             anchors={section.saved["name"]: section.anchor for section in sections},
             failed=_failed(run),
+            notes=read_notes(run.folder),
             recipe=(run.folder / "recipe.yaml").read_text("utf-8"),
         )
     )

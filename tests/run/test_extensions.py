@@ -90,7 +90,7 @@ def extended(tmp_path: Path, rows: Path, itune: Run) -> Run:
 
     def run(extensions: str, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         (tmp_path / "recipe.yaml").write_text(RECIPE + extensions)
-        return itune("run", "recipe.yaml", *arguments, code=code, PYTHONPATH=str(site))
+        return itune("run", "recipe.yaml", "--allow", "acme-itune", *arguments, code=code, PYTHONPATH=str(site))
 
     return run
 
