@@ -7,9 +7,13 @@ project is developed and tested with.
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import nox
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 nox.options.sessions = ["lint", "types", "docs", "tests"]
 nox.options.default_venv_backend = "venv"
@@ -17,8 +21,19 @@ nox.options.reuse_existing_virtualenvs = True
 
 ROOT = Path(__file__).parent
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
-TEST_TOOLS = ["hatchling", "pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "trl"]
-BENCHMARKS = ["startup", "quickstart", "overhead", "sft_vs_trl"]
+TEST_TOOLS = [
+    "hatchling",
+    "pytest",
+    "pytest-timeout",
+    "pytest-xdist",
+    "hypothesis",
+    "trl",
+    "ruff",
+    "uv",
+    "tensorboardX",
+]
+DOCS_TOOLS = ["sphinx", "myst-parser", "furo", "sphinx-copybutton", "pytest"]  # the kit that it describes needs pytest
+BENCHMARKS = ["startup", "hooks", "lock", "quickstart", "overhead", "sft_vs_trl"]
 
 
 def _install_workspace(session: nox.Session, *tools: str) -> None:
@@ -45,6 +60,17 @@ def tests(session: nox.Session) -> None:
     # A worker a core; the slow ones, which hold a real model in memory each, then one after the other.
     session.run("pytest", "-q", "-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile", "-m", "not slow")
     session.run("pytest", "-q", "-m", "slow")
+
+
+@nox.session
+def trackers(session: nox.Session) -> None:
+    """Forwarding against the newest release of every tracker, with none of the pins: it is their formats that move."""
+    used = [folder for folder in PLUGINS if folder.name.removeprefix("itune-") in ("formatters", "filters", "scorers")]
+    editable = [part for folder in (ROOT, *used) for part in ("-e", str(folder))]
+    extras = "plugins/itune-extensions[tensorboard,trackio,wandb,mlflow]"
+    session.install(*editable, "-e", extras, "pytest", "pytest-timeout", "hypothesis", silent=True)
+    tests = ("test_trackers.py", "test_conformance_extensions.py")
+    session.run("pytest", "-q", *(f"plugins/itune-extensions/tests/{name}" for name in tests))
 
 
 @nox.session
@@ -75,10 +101,12 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation; a dead link is an error."""
-    session.install("-c", "constraints.txt", "-e", ".", "zensical", "mkdocstrings-python", silent=True)
-    session.run("python", "docs/errors_page.py", "--check")
-    session.run("zensical", "build", "--strict", "--clean")
+    """Build the documentation into ``site``: generated pages must be up to date, and a dead link is an error."""
+    _install_workspace(session, *DOCS_TOOLS)
+    for page in ("errors", "components", "stages"):
+        session.run("python", f"docs/{page}_page.py", "--check")
+    session.run("sphinx-build", "-b", "dirhtml", "-W", "--keep-going", "-n", "-E", "-q", "docs", "site")
+    session.log("to read it: python -m http.server --directory site")
 
 
 @nox.session
@@ -89,6 +117,40 @@ def bench(session: nox.Session) -> None:
     session.env["OMP_NUM_THREADS"] = "1"
     for name in session.posargs or BENCHMARKS:
         session.run("python", f"benchmarks/{name}.py", "--json", f"benchmarks/results/{name}.json")
+
+
+@nox.session
+def downstream(session: nox.Session) -> None:
+    """The plugins' conformance tests: with the core of the working tree, then with the oldest core that each claims."""
+    _install_workspace(session, "pytest", "pytest-timeout", "hatchling")
+    _quiet_environment(session)
+    session.env["OMP_NUM_THREADS"] = "1"
+    modules = {folder: sorted(map(str, folder.glob("tests/test_conformance_*.py"))) for folder in PLUGINS}
+    session.run("pytest", "-q", *(module for found in modules.values() for module in found))
+    here = Version(_project(ROOT)["version"])
+    for folder, found in modules.items():
+        oldest = _oldest_core(folder)
+        if oldest is None or not found:
+            session.log(f"{folder.name}: no component, no conformance tests")
+        elif oldest == here:
+            session.log(f"{folder.name}: the oldest core it claims is {oldest}, that of the working tree: done above")
+        else:
+            session.install("-c", "constraints.txt", f"itune-core=={oldest}", silent=True)
+            session.run("pytest", "-q", *found)
+            session.install("--no-deps", "-e", ".", silent=True)
+
+
+def _project(folder: Path) -> dict[str, Any]:
+    project: dict[str, Any] = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
+    return project
+
+
+def _oldest_core(folder: Path) -> Version | None:
+    """The lower bound on itune-core in a plugin's metadata; None if it does not need the core."""
+    for requirement in map(Requirement, _project(folder)["dependencies"]):
+        if requirement.name == "itune-core":
+            return min(Version(part.version) for part in requirement.specifier if part.operator in (">=", "==", "~="))
+    return None
 
 
 @nox.session

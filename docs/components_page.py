@@ -1,123 +1,115 @@
-"""Write ``docs/components.md``, the page of all first-party components, from their classes; ``--check`` compares it.
+"""Write ``docs/components.md`` and ``docs/components``, all first-party components, from their classes.
 
 The components must be installed. They are loaded as a recipe loads them: found by entry points, held to the contract.
+Each is shown in a recipe that is as short as can be, and that has been compiled. ``--check`` compares the pages.
 """
 
 from __future__ import annotations
 
-import argparse
 import inspect
-import json
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from docstrings import markdown
-from pydantic.fields import FieldInfo
+from docstrings import markdown, summary
+from generated import write_or_check
+from settings_table import settings_table
+from smallest_recipe import smallest_recipe
 
-from itune_core.api import ComponentConfig, Kind
-from itune_core.api.fields import RUNTIME
-from itune_core.api.hookspecs import STAGES
-from itune_core.cli.typenames import field_type
+from itune_core.api import Kind
+from itune_core.api.hookspecs import RESOURCES, STAGES
 from itune_core.plugins import catalog, loader
+from itune_core.plugins.catalog import Entry
 from itune_core.plugins.policy import Policy
+from itune_core.plugins.session import LIFECYCLE_HOOKS, check_extension
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "components.md"
 OURS = frozenset(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
+NOTE = "<!-- Written by docs/components_page.py from the components' classes. Change those, then run it. -->"
 
-SECTIONS = (*STAGES, "backends")
+
+def pages() -> dict[str, str]:
+    """Every page's Markdown by its path under ``docs``."""
+    found = {stage: [entry for entry in catalog.entries(stage) if entry.distribution in OURS]
+             for stage in (*STAGES, *RESOURCES)}  # fmt: skip
+    loaded = {
+        stage: [(entry, loader.load(entry, Policy())) for entry in found[stage]] for stage in found if found[stage]
+    }
+    written = {"components.md": _text(_index(loaded))}
+    for stage, components in loaded.items():
+        written[f"components/{stage}.md"] = _text(_stage(stage, components))
+    return written
 
 
-def page() -> str:
-    """The page's Markdown."""
-    lines = [
+def _text(lines: Iterator[str]) -> str:
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _index(loaded: dict[str, list[tuple[Entry, type[Any]]]]) -> Iterator[str]:
+    yield from (
         "# Components",
         "",
-        "<!-- Written by docs/components_page.py from the components' classes. Change those, then run it. -->",
+        NOTE,
         "",
         "What the first-party plugins ship, stage by stage. `itune plugins show STAGE/NAME` prints the same of any",
         "installed component, and `itune plugins schema STAGE/NAME` its settings as a JSON schema.",
         "",
-    ]
-    for stage in SECTIONS:
-        entries = [entry for entry in catalog.entries(stage) if entry.distribution in OURS]
-        if not entries:
-            continue
-        owners = sorted({entry.distribution for entry in entries})
-        lines += [f"## {stage}", "", f"From {', '.join(f'`{owner}`' for owner in owners)}.", ""]
-        for entry in entries:
-            component = loader.load(entry, Policy())
-            lines += [f"### {entry.label}", "", markdown(inspect.cleandoc(component.__doc__ or "")), ""]
-            lines += [*_ports(component), *_settings(component.Config)]
-    return "\n".join(lines).rstrip() + "\n"
+    )
+    for stage, components in loaded.items():
+        yield from (f"## [{stage}](components/{stage}.md)", "", "| component | what it does |", "|---|---|")
+        for entry, component in components:
+            said = summary(component).replace("|", "&#124;")
+            yield f"| [`{entry.label}`](components/{stage}.md#{_anchor(entry)}) | {said} |"
+        yield ""
+    yield from ("```{toctree}", ":hidden:", "", *(f"components/{stage}" for stage in loaded), "```")
+
+
+def _anchor(entry: Entry) -> str:
+    """What a forge and MyST both make of the heading."""
+    return entry.label.replace("/", "")
+
+
+def _stage(stage: str, components: list[tuple[Entry, type[Any]]]) -> Iterator[str]:
+    owners = ", ".join(f"`{owner}`" for owner in sorted({entry.distribution for entry, _ in components}))
+    yield from (f"# {stage}", "", NOTE, "", f"From {owners}. [The contract of the stage](../stages.md#{stage}).", "")
+    for entry, component in components:
+        yield from (f"## {entry.label}", "", markdown(inspect.cleandoc(component.__doc__ or "")), "")
+        yield from (_hooks(component) if stage == "extensions" else _ports(component))
+        yield from settings_table(getattr(component, "Config", None))
+        yield from ("A smallest recipe with it:", "", "```yaml", smallest_recipe(entry, component).rstrip(), "```", "")
 
 
 def _ports(component: type[Any]) -> Iterator[str]:
     """What a component takes and gives."""
     lines = []
     for name, taken in component.inputs.items():
-        kinds = "any kind" if set(taken.kinds) == set(Kind) else " or ".join(taken.kinds)
+        kinds = "records of any kind" if set(taken.kinds) == set(Kind) else f"{' or '.join(taken.kinds)} records"
         notes = [note for note, holds in (("several data sets", taken.many), ("optional", not taken.required)) if holds]
         lines.append(f"- Input `{name}`: {kinds}{f' ({chr(44).join(notes)})' if notes else ''}")
-    if component.produces is not None:
-        lines.append(f"- Makes: {component.produces}")
-    if len(component.outputs) > 1:
-        lines.append(f"- Outputs: {', '.join(f'`{name}`' for name in component.outputs)}")
+    made = {"trainers": "a model", "evaluators": "figures"}.get(component.stage)
+    made = made or (f"{component.produces} records" if component.produces else "records of the input's kind")
+    if component.stage == "scorers":
+        columns = ", ".join(f"`score.<step>{part and '.'}{part}`" for part in component.columns)
+        lines.append(f"- Gives columns: {columns}")
+    elif component.outputs:
+        names = ", ".join(f"`{name}`" for name in component.outputs)
+        lines.append(f"- Output{'s' if len(component.outputs) > 1 else ''} {names}: {made}")
     if lines:
         yield from (*lines, "")
 
 
-def _settings(config: type[ComponentConfig]) -> Iterator[str]:
-    rows = list(_fields(config))
-    if not rows:
-        yield from ("No settings.", "")
-        return
-    yield from ("| setting | type | default | what it does |", "|---|---|---|---|")
-    for name, field in rows:
-        said = field.description or ""
-        if RUNTIME in field.metadata:
-            said += " Not in the artifact's key."
-        cells = (f"`{name}`", field_type(field), _default(field), said)
-        yield f"| {' | '.join(map(_cell, cells))} |"
+def _hooks(extension: type[Any]) -> Iterator[str]:
+    """What an extension wraps or watches."""
+    hooks = [found.hook for found in check_extension(extension)]
+    for word, names in (
+        ("Wraps", [hook for hook in hooks if hook not in LIFECYCLE_HOOKS]),
+        ("Watches", [hook for hook in hooks if hook in LIFECYCLE_HOOKS]),
+    ):
+        if names:
+            yield f"- {word}: {', '.join(f'`{name}`' for name in sorted(names))}"
     yield ""
 
 
-def _fields(config: type[ComponentConfig], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Every setting by its path; those of a nested group after the group."""
-    for name, field in config.model_fields.items():
-        yield f"{prefix}{name}", field
-        for inner in (field.annotation, *get_args(field.annotation)):
-            if isinstance(inner, type) and issubclass(inner, ComponentConfig):
-                yield from _fields(inner, f"{prefix}{name}.")
-
-
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    value = field.get_default(call_default_factory=True)
-    return "unset" if value is None else f"`{json.dumps(value, ensure_ascii=False, default=str)}`"
-
-
-def _cell(text: str) -> str:
-    return re.sub(r"(`[^`]*`)|([|<>*_])", lambda found: found[1] or f"\\{found[2]}", " ".join(text.split()))
-
-
-def main() -> int:
-    """Write the page, or check it. Returns the process' exit code."""
-    parser = argparse.ArgumentParser(description="Write docs/components.md from the installed first-party components.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the page is not up to date")
-    check = parser.parse_args().check
-    text = page()
-    if not check:
-        PAGE.write_text(text, "utf-8")
-    elif not PAGE.exists() or PAGE.read_text("utf-8") != text:
-        print("docs/components.md is out of date: python docs/components_page.py", file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check("components_page.py", pages(), folders=["components"]))

@@ -8,7 +8,6 @@ they have in common; until then the check fails, for the second message may mean
 
 from __future__ import annotations
 
-import argparse
 import ast
 import re
 import sys
@@ -18,8 +17,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from generated import write_or_check
+
 ROOT = Path(__file__).resolve().parents[1]
-PAGE, MEANINGS = ROOT / "docs" / "errors.md", ROOT / "docs" / "errors.toml"
+MEANINGS = ROOT / "docs" / "errors.toml"
 
 CODE = re.compile(r"E-[A-Z]+-\d{3}")
 ELLIPSIS = "…"
@@ -159,6 +160,7 @@ def problems(codes: dict[str, Code], mentioned: set[str], meanings: dict[str, st
 def page(codes: dict[str, Code], meanings: dict[str, str], areas: dict[str, str]) -> str:
     """The page's Markdown."""
     lines = [
+        *("---", "tocdepth: 2", "---", ""),
         "# Errors",
         "",
         "<!-- Written by docs/errors_page.py from the source. Change the source or docs/errors.toml, then run it. -->",
@@ -166,7 +168,11 @@ def page(codes: dict[str, Code], meanings: dict[str, str], areas: dict[str, str]
         "Every error that itune raises on purpose has a code. It says what happened, where, why (if that is not",
         "plain), and what to type or change next. A code never changes its meaning; `…` stands for what is filled in",
         "when it happens. A row's error does not stop a step: the row goes to the ledger as failed, until more rows",
-        "fail than `max_failed` allows (`E-RUN-010`).",
+        "fail than `max_failed` allows ([E-RUN-010](#e-run-010)).",
+        "",
+        "Each code has an anchor of its own, the code in lower case: link `errors.md#e-run-010` in these pages and",
+        "`errors/#e-run-010` on the built site. `itune` prints the code first, and `--traceback` before a command",
+        "(`itune --traceback run recipe.yaml`) also shows where the error came from.",
         "",
     ]
     by_area: dict[str, list[str]] = defaultdict(list)
@@ -177,42 +183,40 @@ def page(codes: dict[str, Code], meanings: dict[str, str], areas: dict[str, str]
         title = areas.get(area)
         owned = ", ".join(f"`{owner}`" for owner in owners)
         lines += [f"## E-{area}", "", f"{title} ({owned})." if title else f"Raised by {owned}.", ""]
-        lines += ["| code | meaning | what to do |", "|---|---|---|"]
         for code in by_area[area]:
             use = codes[code]
-            meaning = meanings.get(code) or use.messages[0]
-            cells = (_sentence(meaning), "; ".join(dict.fromkeys(use.fixes)))
-            lines.append(f"| `{code}`{{ #{code} }} | {' | '.join(map(_cell, cells))} |")
-        lines.append("")
+            lines += [f"### {code}", "", meaning(code, use, meanings), ""]
+            if use.fixes:
+                lines += [f"What to do: {_plain('; '.join(dict.fromkeys(use.fixes)))}", ""]
     return "\n".join(lines)
 
 
+def meaning(code: str, use: Code, meanings: dict[str, str]) -> str:
+    """What a code says, one sentence of Markdown."""
+    return _plain(_sentence(meanings.get(code) or use.messages[0]))
+
+
 def _sentence(text: str) -> str:
-    return text if text.endswith(".") else f"{text}."
+    """`text` with a full stop, and a capital where it begins with a word (and not with a name)."""
+    first = text.split()[0]
+    start = first[0].upper() if first.isalpha() and first != "itune" else first[0]
+    return f"{start}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 
-def _cell(text: str) -> str:
-    return re.sub(r"(`[^`]*`)|([\\|<>*_\[\]{}])", lambda found: found[1] or f"\\{found[2]}", text.replace("\n", " "))
+def _plain(text: str) -> str:
+    """`text` as Markdown that shows it as it is; what stands in backticks stays code."""
+    return re.sub(r"(`[^`]*`)|([\\<>*_\[\]{}#])", lambda found: found[1] or f"\\{found[2]}", text.replace("\n", " "))
 
 
 def main() -> int:
     """Write the page, or check it. Returns the process' exit code."""
-    parser = argparse.ArgumentParser(description="Write docs/errors.md from the source.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the page is not up to date")
-    check = parser.parse_args().check
     told = tomllib.loads(MEANINGS.read_text("utf-8"))
     codes, mentioned = collect(sources())
     wrong = problems(codes, mentioned, told["meanings"])
     if wrong:
         print(*wrong, sep="\n", file=sys.stderr)
         return 1
-    text = page(codes, told["meanings"], told["areas"])
-    if not check:
-        PAGE.write_text(text, "utf-8")
-    elif not PAGE.exists() or PAGE.read_text("utf-8") != text:
-        print("docs/errors.md is out of date: python docs/errors_page.py", file=sys.stderr)
-        return 1
-    return 0
+    return write_or_check("errors_page.py", {"errors.md": page(codes, told["meanings"], told["areas"])})
 
 
 if __name__ == "__main__":
