@@ -33,7 +33,7 @@ TEST_TOOLS = [
     "tensorboardX",
 ]
 DOCS_TOOLS = ["sphinx", "myst-parser", "furo", "sphinx-copybutton", "pytest"]  # the kit that it describes needs pytest
-BENCHMARKS = ["startup", "hooks", "lock", "quickstart", "overhead", "sft_vs_trl"]
+BENCHMARKS = ["startup", "plugins", "hooks", "lock", "quickstart", "overhead", "sft_vs_trl"]
 
 
 def _install_workspace(session: nox.Session, *tools: str) -> None:
