@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from itune_core.api import ModelError, ModelSource
-from itune_torch._quiet import no_progress_bars
+from itune_torch._quiet import quietly
 from itune_torch._resolve import resolve
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def load_embedder(source: ModelSource, *, device: str = "cpu") -> SentenceTransf
             why=f"it holds {len(found)} modules.json" if len(found) != 1 else "it holds no *.safetensors",
             fix="use a folder that SentenceTransformer.save_pretrained wrote",
         )
-    with no_progress_bars():
+    with quietly():
         return SentenceTransformer(
             str(found[0].parent),
             device=device,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from itune_core.api import ModelError, ModelSource
-from itune_torch._quiet import no_progress_bars
+from itune_torch._quiet import quietly
 from itune_torch._resolve import resolve
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def load_causal(
     wanted = getattr(torch, dtype)
     merge = source.adapter is not None and adapter == "merge"
     try:
-        with no_progress_bars():
+        with quietly():
             model = AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=torch.float32 if merge else wanted,

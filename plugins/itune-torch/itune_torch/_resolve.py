@@ -84,9 +84,9 @@ def _convert(gguf: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from itune_torch._quiet import no_progress_bars
+    from itune_torch._quiet import quietly
 
-    with no_progress_bars():
+    with quietly():
         where = {"gguf_file": gguf.name, "local_files_only": True, "trust_remote_code": False}
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **where)
         read = AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=torch.float32, **where)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from itune_torch._quiet import no_progress_bars
+from itune_torch._quiet import quietly
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -70,7 +70,7 @@ def make_tiny_llama(folder: Path, tokenizer_source: Path | None = None, seed: in
         torch.manual_seed(seed)
         model = LlamaForCausalLM(config).to(torch.float32)
     folder.mkdir(parents=True, exist_ok=True)
-    with no_progress_bars():
+    with quietly():
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     return folder
