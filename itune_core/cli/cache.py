@@ -9,7 +9,7 @@ import typer
 
 from itune_core.api.errors import RecipeError
 from itune_core.cli.choosing import Json
-from itune_core.cli.opening import Offline, Overrides, RecipeFile, open_project
+from itune_core.cli.opening import Allow, Offline, Overrides, RecipeFile, open_project
 from itune_core.cli.terminal import print_json, print_table, safe, size
 from itune_core.engine.home import Home
 from itune_core.engine.runs import all_runs
@@ -120,6 +120,7 @@ def why(
     recipe: RecipeFile,
     step: Annotated[str, typer.Argument(metavar="STEP", help="A step of the recipe; all its variants if it has any.")],
     overrides: Overrides = [],  # noqa: B006  # typer copies it
+    allow: Allow = [],  # noqa: B006
     offline: Offline = False,
     as_json: Json = False,
 ) -> None:
@@ -133,7 +134,7 @@ def why(
     """
     from itune_core.engine.why import explain
 
-    project = open_project(recipe, overrides, offline=offline)
+    project = open_project(recipe, overrides, allow=allow, offline=offline)
     nodes = [node for node in project.plan.nodes.values() if step in (node.name, node.step)]
     if not nodes:
         raise RecipeError("E-CACHE-001", f"no step {step!r}", fix=f"steps: {', '.join(project.plan.nodes)}")

@@ -12,6 +12,7 @@ from itune_core.api.asking import Ask
 from itune_core.api.errors import ModelError
 from itune_core.api.outcomes import Failed
 from itune_core.api.records import message
+from itune_core.cli.opening import Allow, open_project
 from itune_core.cli.terminal import safe
 from itune_core.engine.errors import StoreError
 
@@ -24,19 +25,19 @@ def chat(
     system: Annotated[str | None, typer.Option(help="A system message to begin with.")] = None,
     temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy.")] = 0.0,
     max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 256,
+    allow: Allow = [],  # noqa: B006  # typer copies it
 ) -> None:
     """Talk to the model of a training step, or to a base model of the recipe. An empty line or end of input ends it.
 
     Each line of standard input is one turn, so that it can be scripted.
     """
-    from itune_core.cli.opening import open_project
     from itune_core.engine.home import Home
     from itune_core.engine.runs import find_run
 
     if len(names) > 2:
         raise typer.BadParameter("give STEP, or RUN and STEP")
     step, run = names[-1], find_run(Home.here(), names[0] if len(names) == 2 else None)
-    project = open_project(Path(run.data["recipe"]), run.data["overrides"])
+    project = open_project(Path(run.data["recipe"]), run.data["overrides"], allow=allow)
     for name in run.data["steps"]:
         project.artifacts[name] = run.artifact(project.store, name)
     models = [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from itune_core.cli.opening import Overrides, RecipeFile
+from itune_core.cli.opening import Allow, Overrides, RecipeFile
 from itune_core.cli.terminal import safe
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ app = typer.Typer(help="Find every mistake in a recipe; run nothing.")
 def command(
     recipe: RecipeFile,
     overrides: Overrides = [],  # noqa: B006  # typer copies it
+    allow: Allow = [],  # noqa: B006
     as_json: Annotated[bool, typer.Option("--json", help="Print the mistakes as JSON.")] = False,
 ) -> None:
     """Find every mistake in a recipe in one pass: where it is, what was expected, and how to mend it.
@@ -36,7 +37,7 @@ def command(
     problems: Sequence[Problem] = ()
     summary = ""
     try:
-        plan = compile(recipe, overrides=overrides)
+        plan = compile(recipe, overrides=overrides, allow=allow)
         summary = f"{_counted(len(plan.nodes), 'step')}, {_counted(len(plan.models), 'model')}"
     except RecipeProblems as error:
         problems = error.problems

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from itune_core.cli.opening import Overrides, RecipeFile, open_project
+from itune_core.cli.opening import Allow, Overrides, RecipeFile, open_project
 from itune_core.cli.terminal import safe
 
 app = typer.Typer(help="Fetch everything a recipe needs, to run it offline later.")
 
 
 @app.command()
-def fetch(recipe: RecipeFile, overrides: Overrides = []) -> None:  # noqa: B006
+def fetch(
+    recipe: RecipeFile,
+    overrides: Overrides = [],  # noqa: B006  # typer copies it
+    allow: Allow = [],  # noqa: B006
+) -> None:
     """Fetch the models of a recipe and check their hashes; what is here already is left alone."""
-    project = open_project(recipe, overrides)
+    project = open_project(recipe, overrides, allow=allow)
     for name, model in project.plan.models.items():
         if not model.component.needs_weights:
             typer.echo(f"{name}: served, nothing to fetch")

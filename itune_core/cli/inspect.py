@@ -11,7 +11,7 @@ import typer
 
 from itune_core.api.errors import RecipeError
 from itune_core.api.records import Record, records
-from itune_core.cli.opening import Offline, Overrides, RecipeFile, open_project
+from itune_core.cli.opening import Allow, Offline, Overrides, RecipeFile, open_project
 from itune_core.cli.terminal import safe
 from itune_core.engine.errors import StoreError
 
@@ -31,11 +31,12 @@ def inspect(
     prompt: Annotated[int | None, typer.Option("--prompt", metavar="K", min=0, help="Render row K's prompt.")] = None,
     limit: Annotated[int, typer.Option("--rows", min=1, help="How many rows.")] = 3,
     overrides: Overrides = [],  # noqa: B006
+    allow: Allow = [],  # noqa: B006
     offline: Offline = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
     """Show what goes into a step. What stands before it must have been run."""
-    project = open_project(recipe, overrides, offline=offline)
+    project = open_project(recipe, overrides, allow=allow, offline=offline)
     node = _ready(project, step)
     if tokens:
         _tokens(project, node, limit, as_json)

@@ -26,8 +26,10 @@ COMMANDS = {
     "check": "Find every mistake in a recipe; run nothing.",
     "plan": "Show what a run would do, and what is already done.",
     "run": "Run a recipe; finished steps are taken from the store.",
+    "lock": "Write the lock of a recipe: exactly what is installed now.",
+    "sync": "Install exactly what the lock of a recipe names.",
     "try": "Run one component on a file of rows, without a recipe.",
-    "runs": "List the runs.",
+    "runs": "List the runs; say how two of them differ.",
     "show": "Show a run, or one step of it.",
     "inspect": "Show rows as a trainer sees them: tokens, loss mask, prompt.",
     "ledger": "Say what became of each record, and why.",
@@ -57,7 +59,11 @@ class Shell(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)
-        return name, command and _import(str(name)), rest
+        command = command and _import(str(name))
+        if ctx.params["no_extensions"] and _reads_a_recipe(command, rest):
+            end = rest.index("--") if "--" in rest else len(rest)
+            rest = [*rest[:end], "--set", "extensions={}", *rest[end:]]
+        return name, command, rest
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -91,6 +97,14 @@ def _import(name: str) -> Any:
     return command
 
 
+def _reads_a_recipe(command: Any, arguments: list[str]) -> bool:
+    """Whether what `arguments` lead to, the command or one of its group, takes ``--set``."""
+    inner = getattr(command, "commands", {})
+    if inner:
+        command = next((inner[word] for word in arguments if word in inner), None)
+    return command is not None and any("--set" in option.opts for option in command.params)
+
+
 def _settle(command: Any) -> None:
     """Spare a command what it does not need: rich panels in help, and pydantic to check flags that were not given."""
     command.rich_markup_mode = None
@@ -113,6 +127,14 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def root(
     traceback: Annotated[bool, typer.Option("--traceback", help="Show where an error came from.")] = False,
+    no_extensions: Annotated[
+        bool,
+        typer.Option(
+            "--no-extensions",
+            help="Load no extension, whatever the recipe says. Steps that one would wrap have other keys without it, "
+            "so they may run again.",
+        ),
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version and exit.")
     ] = False,

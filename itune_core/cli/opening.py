@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from itune_core.engine.home import Home
-from itune_core.engine.project import Project
+if TYPE_CHECKING:
+    from itune_core.engine.project import Project
 
 RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe's YAML file.", show_default=False)]
 Overrides = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="Change one value: steps.sft.with.learning_rate=1e-4. Repeatable."),
+]
+Allow = Annotated[
+    list[str],
+    typer.Option(
+        "--allow",
+        metavar="DIST",
+        help="Let in the plugins of this distribution, for this once. A lock has the last word. Repeatable.",
+    ),
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Fetch nothing; open no connection.")]
 
@@ -29,11 +37,14 @@ TORCH_SETTINGS = {
 """Environment of a run, unless the user has set it. torch reads these once, when it is imported or first used."""
 
 
-def open_project(recipe: Path, overrides: Sequence[str] = (), *, offline: bool = False) -> Project:
+def open_project(
+    recipe: Path, overrides: Sequence[str] = (), *, allow: Sequence[str] = (), offline: bool = False
+) -> Project:
     """Compile a recipe and meet the machine with it.
 
     Raises:
         RecipeError: every mistake of the recipe.
+        PluginError: this environment is not the one that the lock beside the recipe names.
     """
     import os
 
@@ -41,15 +52,13 @@ def open_project(recipe: Path, overrides: Sequence[str] = (), *, offline: bool =
         os.environ.setdefault(name, value)
 
     from itune_core.engine import extensions
-    from itune_core.plugins.policy import Policy
+    from itune_core.engine.home import Home
+    from itune_core.engine.project import Project
     from itune_core.recipe.plan import compile
 
     if offline:  # the libraries that plugins use obey these
         os.environ["HF_HUB_OFFLINE"] = "1"
         os.environ["HF_DATASETS_OFFLINE"] = "1"
-    plan = compile(recipe, overrides=overrides)
-    allow = plan.recipe.allow
-    policy = Policy(None if allow is None else frozenset(allow))
-    return Project(
-        plan, Home.beside(recipe), offline=offline, extensions=tuple(extensions.load(plan.extensions, policy))
-    )
+    plan = compile(recipe, overrides=overrides, allow=allow)
+    loaded = tuple(extensions.load(plan.extensions, plan.policy))
+    return Project(plan, Home.beside(recipe), offline=offline, extensions=loaded)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from itune_core.cli.opening import Overrides, RecipeFile, open_project
+from itune_core.cli.opening import Allow, Overrides, RecipeFile, open_project
 from itune_core.cli.terminal import safe
 
 if TYPE_CHECKING:
@@ -23,10 +23,11 @@ app = typer.Typer(help="Show what a run would do, and what is already done.")
 def command(
     recipe: RecipeFile,
     overrides: Overrides = [],  # noqa: B006  # typer copies it
+    allow: Allow = [],  # noqa: B006
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
     """Show the steps of a recipe in the order they run, what feeds each, and which are in the store already."""
-    project = open_project(recipe, overrides, offline=True)  # looking fetches nothing
+    project = open_project(recipe, overrides, allow=allow, offline=True)  # looking fetches nothing
     states = project.states()
     if as_json:
         typer.echo(json.dumps(plan_facts(project.plan, states), indent=2, ensure_ascii=False))

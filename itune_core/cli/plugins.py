@@ -5,13 +5,15 @@ from __future__ import annotations
 import inspect
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from itune_core.api.errors import PluginError
 from itune_core.api.records import Kind
+from itune_core.cli.opening import Allow
+from itune_core.cli.plugins_new import new
 from itune_core.cli.terminal import safe
 from itune_core.plugins import catalog
 from itune_core.plugins.catalog import Entry
@@ -21,7 +23,12 @@ if TYPE_CHECKING:
 
     from itune_core.api.fields import ComponentConfig
 
-app = typer.Typer(help="List and describe what is installed.", no_args_is_help=True)
+app = typer.Typer(help="List and describe what is installed; begin a plugin of your own.", no_args_is_help=True)
+app.command("new")(new)
+
+
+NOT_ALLOWED = "E-PLUGIN-010"
+"""No fault of a plugin: it waits for leave."""
 
 
 def _labels(incomplete: str) -> Iterator[str]:
@@ -41,28 +48,30 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def list_plugins(
     context: typer.Context,
     verify: Annotated[bool, typer.Option("--verify", help="Load each one, and say what is wrong with it.")] = False,
+    allow: Allow = [],  # noqa: B006  # typer copies it
     as_json: Json = False,
 ) -> None:
     """List what is installed, in all stages or in those named. Imports none of it unless --verify is given.
 
-    With --verify the exit code is 1 if anything is broken.
+    Allowed are the first-party distributions and those of --allow; a recipe may allow others. With --verify the exit
+    code is 1 if anything that is allowed is broken; what is not allowed is not imported.
     """
     stages = context.args or catalog.GROUPS
     found = [entry for stage in stages for entry in catalog.entries(stage)]
     claims = Counter(entry.label for entry in found)
-    problems = [_problem(entry, claims[entry.label], verify) for entry in found]
+    problems = [_problem(entry, claims[entry.label], verify, allow) for entry in found]
     if as_json:
         typer.echo(json.dumps([_row(*pair) for pair in zip(found, problems, strict=True)], indent=2))
     else:
         _print_table(found, problems, verify)
-    if verify and any(problems):
+    if verify and any(problem and problem.code != NOT_ALLOWED for problem in problems):
         raise typer.Exit(1)
 
 
 @app.command()
-def show(label: Label, as_json: Json = False) -> None:
+def show(label: Label, allow: Allow = [], as_json: Json = False) -> None:  # noqa: B006
     """Describe one component: what it does, what it takes and gives, its settings. Imports it."""
-    entry, loaded = _load(label)
+    entry, loaded = _load(label, allow)
     if as_json:
         facts = _facts(entry, loaded) | {"schema": _config(loaded).model_json_schema()}
         typer.echo(json.dumps(facts, indent=2))
@@ -71,33 +80,33 @@ def show(label: Label, as_json: Json = False) -> None:
 
 
 @app.command()
-def schema(label: Label) -> None:
+def schema(label: Label, allow: Allow = []) -> None:  # noqa: B006
     """Print the JSON schema of a component's settings. Imports it."""
-    _, loaded = _load(label)
+    _, loaded = _load(label, allow)
     typer.echo(json.dumps(_config(loaded).model_json_schema(), indent=2))
 
 
-def _problem(entry: Entry, claims: int, verify: bool) -> PluginError | None:
+def _problem(entry: Entry, claims: int, verify: bool, allow: Sequence[str]) -> PluginError | None:
     """Why `entry` cannot be used, as far as that can be told without (or with) importing it."""
     from itune_core.plugins.policy import Policy, check
 
     try:
         if claims > 1:
             catalog.find(entry.stage, entry.name)
-        check(entry, Policy())
+        check(entry, Policy.of(allow))
         if verify:
-            _load(entry.label)
+            _load(entry.label, allow)
     except PluginError as error:
         return error
     return None
 
 
-def _load(label: str) -> tuple[Entry, type[Any]]:
+def _load(label: str, allow: Sequence[str]) -> tuple[Entry, type[Any]]:
     from itune_core.plugins.loader import load
     from itune_core.plugins.policy import Policy
 
     entry = catalog.find(*catalog.parse(label))
-    return entry, load(entry, Policy())
+    return entry, load(entry, Policy.of(allow))
 
 
 def _config(loaded: type[Any]) -> type[ComponentConfig]:

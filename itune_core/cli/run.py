@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from itune_core.cli.opening import Offline, Overrides, RecipeFile, open_project
+from itune_core.cli.opening import Allow, Offline, Overrides, RecipeFile, open_project
 
 app = typer.Typer(help="Run a recipe; finished steps are taken from the store.")
 
@@ -15,6 +15,7 @@ app = typer.Typer(help="Run a recipe; finished steps are taken from the store.")
 def run(
     recipe: RecipeFile,
     overrides: Overrides = [],  # noqa: B006  # typer copies it
+    allow: Allow = [],  # noqa: B006
     only: Annotated[
         list[str], typer.Option("--only", metavar="STEP", help="Only this step and what it needs. Repeatable.")
     ] = [],  # noqa: B006
@@ -35,7 +36,7 @@ def run(
     from itune_core.cli.progress import RunDisplay
     from itune_core.engine import runner
 
-    project = open_project(recipe, overrides, offline=offline)
+    project = open_project(recipe, overrides, allow=allow, offline=offline)
     with RunDisplay(Console(stderr=True)) as display:
         outcome = runner.run(project, runner.Options(tuple(only), workers), display.hear)
     if as_json:

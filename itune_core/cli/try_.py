@@ -13,6 +13,7 @@ import yaml
 from pydantic import ValidationError
 
 from itune_core.api.errors import DataError, RecipeError, RowError
+from itune_core.cli.opening import Allow
 from itune_core.cli.terminal import safe
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from itune_core.api.components import Component
     from itune_core.engine.serving import Served
+    from itune_core.plugins.policy import Policy
 
 app = typer.Typer(help="Run one component on a file of rows, without a recipe.")
 
@@ -33,6 +35,7 @@ def try_(
     ] = [],  # noqa: B006
     limit: Annotated[int, typer.Option(min=1, help="Use only the first so many rows.")] = 20,
     seed: Annotated[int, typer.Option(help="The step's seed.")] = 0,
+    allow: Allow = [],  # noqa: B006
 ) -> None:
     """Run one component and print what it says of each row, a JSON line each.
 
@@ -45,7 +48,8 @@ def try_(
     from itune_core.plugins.session import Session
 
     stage, _, name = label.partition("/")
-    cls = loader.load(catalog.find(stage, name), Policy(None))
+    policy = Policy.of(allow)
+    cls = loader.load(catalog.find(stage, name), policy)
     if stage not in ("formatters", "generators", "filters", "scorers", "mixers", "evaluators"):
         raise RecipeError("E-TRY-001", f"{label} cannot be tried", fix="use it in a recipe with a small input")
     values = dict(_setting(text) for text in settings)
@@ -53,7 +57,7 @@ def try_(
         values = {"path": str(rows.absolute()), "limit": limit, **values}
     component = _configure(cls, label, values)
     with tempfile.TemporaryDirectory(prefix="itune-try-") as folder:
-        context = _context(component, label, seed, Path(folder))
+        context = _context(component, label, seed, Path(folder), policy)
         call: dict[str, Any] = {"context": context}
         ids: list[str] = []
         if stage != "formatters":
@@ -86,7 +90,7 @@ def _configure(cls: type[Component], label: str, values: Mapping[str, Any]) -> C
         ) from error
 
 
-def _context(component: Component, label: str, seed: int, folder: Path) -> Any:
+def _context(component: Component, label: str, seed: int, folder: Path, policy: Policy) -> Any:
     from itune_core.api.randomness import derive_seed
     from itune_core.engine.context import StepContext
     from itune_core.engine.digest import FileDigests
@@ -99,7 +103,7 @@ def _context(component: Component, label: str, seed: int, folder: Path) -> Any:
     resolver = Resolver(FileDigests(folder / "digests.json"), False, Path.cwd())
     facts = MachineFacts(folder / "machine.json")
     serving = Serving(
-        lambda spec: _served(spec, resolver, facts),
+        lambda spec: _served(spec, resolver, facts, policy),
         Journal(folder / "journal.sqlite"),
         lambda *place: derive_seed(seed, label, *place),
     )
@@ -122,12 +126,11 @@ def _part(folder: Path, make: Any) -> Path:
     return folder
 
 
-def _served(spec: str, resolver: Any, facts: Any) -> Served:
+def _served(spec: str, resolver: Any, facts: Any, policy: Policy) -> Served:
     from itune_core.engine.serving import Served
     from itune_core.plugins import catalog, loader
-    from itune_core.plugins.policy import Policy
 
-    cls: Any = loader.load(catalog.find("backends", "transformers"), Policy(None))
+    cls: Any = loader.load(catalog.find("backends", "transformers"), policy)
     backend = cls(cls(cls.Config(model=spec)).settle(facts))
     source = resolver.find(spec)
     return Served(backend, source, source.identity)

@@ -38,7 +38,7 @@ def load(wanted: Mapping[str, Mapping[str, Any]], rules: policy.Policy) -> list[
     """
     loaded = []
     for name, values in wanted.items():
-        entry = catalog.find("extensions", name)
+        entry = catalog.find("extensions", name, rules.prefer)
         policy.check(entry, rules)
         cls: Any = loader.load(entry, rules)
         loaded.append(Extension(entry, cls(cls.Config(**values)) if hasattr(cls, "Config") else cls()))

@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import distribution
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from itune_core.api.fields import INPUT_FILE, MODEL_REF, RUNTIME, SECRET, STEP_R
 from itune_core.api.reading import find_files
 from itune_core.engine import digest
 from itune_core.plugins.catalog import Entry
+from itune_core.plugins.sources import source_files
 
 FORMAT = 1
 """Raised when the engine changes what artifacts hold; every artifact is then made anew."""
@@ -40,6 +40,11 @@ def settings(config: Any, replace: Mapping[Any, Callable[[str], Any]] | None = N
         elif item.marker in replace:
             _set(values, item.path, replace[item.marker](item.value))
     return values
+
+
+def contents(file: Callable[[Path], str]) -> Callable[[str], list[str]]:
+    """What stands in a key for the path of an input file, folder or glob: the digest that `file` gives of each."""
+    return lambda path: [file(found) for found in find_files([path])]
 
 
 class _Gone:
@@ -77,15 +82,11 @@ def key_parts(
         seed: of the step.
         wrappers: name, code identity and settings of each extension that wraps the stage.
     """
-
-    def files(path: str) -> list[str]:
-        return [file(found) for found in find_files([path])]
-
     return {
         "format": FORMAT,
         "component": entry.label,
         "code": code_identity(entry),
-        "config": settings(component.config, {INPUT_FILE: files, MODEL_REF: model, STEP_REF: step}),
+        "config": settings(component.config, {INPUT_FILE: contents(file), MODEL_REF: model, STEP_REF: step}),
         "inputs": inputs,
         "seed": seed,
         "wrappers": list(wrappers),
@@ -99,15 +100,7 @@ def code_identity(entry: Entry) -> str:
     url = distribution(entry.distribution).read_text("direct_url.json")
     if not (url and json.loads(url).get("dir_info", {}).get("editable")):
         return f"{entry.distribution}=={entry.version}"
-    spec = find_spec(package)
-    roots = [Path(root) for root in (spec.submodule_search_locations or [])] if spec else []
-    if not roots and spec and spec.origin:
-        roots = [Path(spec.origin)]
-    sources = {}
-    for root in roots:
-        for path in [root] if root.is_file() else sorted(root.rglob("*")):
-            if path.is_file() and path.suffix not in (".pyc", ".pyo"):
-                sources[path.relative_to(root).as_posix()] = digest.of_file(path)
+    sources = {name: digest.of_file(path) for name, path in source_files(package)}
     return f"{entry.distribution} editable {digest.of_value(sources)}"
 
 

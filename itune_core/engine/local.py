@@ -33,9 +33,7 @@ class Guard:
             return Failed.of(error)
 
 
-def map_local(
-    function: Callable[[Any], Any], items: Iterable[Any], workers: int, chunk: int = CHUNK
-) -> Iterator[Any]:
+def map_local(function: Callable[[Any], Any], items: Iterable[Any], workers: int, chunk: int = CHUNK) -> Iterator[Any]:
     """`function` of every item, in order.
 
     Args:

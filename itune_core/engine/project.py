@@ -9,6 +9,7 @@ from typing import Any
 
 from itune_core.api.components import Backend, Component
 from itune_core.api.errors import ModelError
+from itune_core.api.fields import INPUT_FILE
 from itune_core.api.models import ModelSource
 from itune_core.engine import digest, keys
 from itune_core.engine.errors import RunError
@@ -192,7 +193,7 @@ class Project:
     def identity(self, name: str) -> str:
         """What pins a model and how it is asked: enters artifact and journal keys."""
         backend = self.backend(name)
-        options = keys.settings(backend.config)
+        options = keys.settings(backend.config, {INPUT_FILE: keys.contents(self.digests.of)})
         for where in ("model", "revision"):
             del options[where]
         weights = self._weights(name) if backend.needs_weights else backend.served_identity()

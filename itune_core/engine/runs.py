@@ -6,7 +6,7 @@ import json
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,8 @@ from itune_core.api.records import Kind
 from itune_core.engine.errors import StoreError
 from itune_core.engine.home import Home
 from itune_core.engine.store import Artifact, Store
+from itune_core.plugins.catalog import Entry
+from itune_core.plugins.identity import identities
 from itune_core.recipe.plan import Feed, Plan, StepNode
 
 
@@ -40,23 +42,24 @@ class RunRecord:
         return self.name.startswith(name) or self.name.endswith(name)
 
     @classmethod
-    def begin(cls, home: Home, plan: Plan) -> RunRecord:
-        """Open a new run's record."""
+    def begin(cls, home: Home, plan: Plan, extensions: Iterable[Entry] = ()) -> RunRecord:
+        """Open a new run's record. It names the lock and the plugins that the run is made with, down to their files."""
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         folder = home.runs / f"{stamp}-{plan.name}-{secrets.token_hex(3)}"
         folder.mkdir(parents=True)
         shutil.copy(plan.file, folder / "recipe.yaml")
         entries = [node.entry for node in plan.nodes.values()] + [model.entry for model in plan.models.values()]
-        plugins = {entry.label: {"distribution": entry.distribution, "version": entry.version} for entry in entries}
         record = cls(
             folder,
             {
                 "name": plan.name,
+                "seed": plan.recipe.seed,
                 "recipe": str(plan.file.resolve()),
                 "overrides": list(plan.overrides),
                 "started": now(),
                 "state": "running",
-                "plugins": plugins,
+                "lock": plan.policy.lock and plan.policy.lock.sha256,
+                "plugins": identities([*entries, *extensions]),
                 "steps": {},
             },
         )

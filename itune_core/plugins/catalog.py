@@ -8,7 +8,7 @@ installed metadata itself: they name the owner and version, see duplicates where
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 GROUPS = (*STAGES, *RESOURCES)
 """Stages in pipeline order, then resources; each is the entry-point group ``itune.<name>``."""
+
+_GROUPS = {f"itune.{stage}": stage for stage in GROUPS}
 
 UNKNOWN = "unknown"
 """Distribution and version of an entry whose metadata is damaged; the policy refuses it."""
@@ -88,25 +90,44 @@ def entries(stage: str) -> list[Entry]:
     return _installed().get(stage, [])[:]
 
 
-def find(stage: str, name: str) -> Entry:
+def find(stage: str, name: str, prefer: Mapping[str, str] | None = None) -> Entry:
     """The one entry of that name. Does not load it.
+
+    Args:
+        stage, name: what a recipe calls ``stage/name``.
+        prefer: label to the distribution it is to be taken from, whoever else publishes it.
 
     Raises:
         PluginError: ``E-PLUGIN-003`` there is no such stage; ``E-PLUGIN-001`` no such name is installed;
-            ``E-PLUGIN-002`` more than one distribution publishes it.
+            ``E-PLUGIN-002`` more than one distribution publishes it; ``E-PLUGIN-014`` the preferred one does not.
     """
+    from packaging.utils import canonicalize_name  # not at the top: completion needs none of it
+
     matches = [entry for entry in entries(stage) if entry.name == name]
     if not matches:
         refresh()  # installed since this process first looked?
         matches = [entry for entry in entries(stage) if entry.name == name]
     if not matches:
         raise _not_found(stage, name)
+    preferred = (prefer or {}).get(f"{stage}/{name}")
+    if preferred is not None:
+        claims = matches
+        matches = [entry for entry in claims if canonicalize_name(entry.distribution) == canonicalize_name(preferred)]
+        if not matches:
+            raise PluginError(
+                "E-PLUGIN-014",
+                f"plugins.prefer takes {stage}/{name} from {preferred}, which does not publish it here",
+                why=f"it is published by {', '.join(entry.owner for entry in claims)}",
+                fix=f"pip install {preferred}, or name another distribution in plugins.prefer",
+            )
     if len(matches) > 1:
+        owners = sorted({canonicalize_name(entry.distribution) for entry in matches})
+        decide = f"say which in the recipe: plugins: {{prefer: {{{stage}/{name}: {owners[0]}}}}}; or "
         raise PluginError(
             "E-PLUGIN-002",
             f"{stage}/{name} is published by {len(matches)} distributions",
             why="; ".join(f"{entry.owner} ({entry.value}) in {entry.location}" for entry in matches),
-            fix=f"pip uninstall all but one of {', '.join(sorted({entry.distribution for entry in matches}))}",
+            fix=f"{decide if len(owners) > 1 else ''}pip uninstall all but one of {', '.join(owners)}",
         )
     return matches[0]
 
@@ -174,25 +195,38 @@ def _installed() -> dict[str, list[Entry]]:
 
 @lru_cache(maxsize=1)
 def _scan(path: tuple[str, ...]) -> dict[str, list[Entry]]:
-    """All our entries by stage, from one pass over the metadata on `path`, which must be ``sys.path``."""
-    import importlib.metadata
+    """All our entries by stage, from one pass over the metadata on `path`, which must be ``sys.path``.
+
+    Each distribution is read by itself (``importlib.metadata.entry_points`` reads all or none), so that one whose list
+    of entry points is no list hides nothing but itself.
+    """
+    from itune_core.plugins.installed import installed
 
     found: dict[str, list[Entry]] = {}
-    owners: dict[Distribution, tuple[str, str, str, tuple[str, ...]]] = {}
-    points = importlib.metadata.entry_points()
-    for stage in GROUPS:
-        for point in points.select(group=f"itune.{stage}"):
-            if point.dist is None:
-                continue
-            if point.dist not in owners:  # parsing the metadata is the slow part of a scan
-                owners[point.dist] = _owner(point.dist)
-            found.setdefault(stage, []).append(Entry(stage, point.name, point.value, *owners[point.dist]))
+    for one in installed(list(path)).values():
+        if not (one.info / "entry_points.txt").is_file():
+            continue
+        distribution = one.metadata()
+        try:
+            points = [point for point in distribution.entry_points if point.group in _GROUPS]
+        except (TypeError, ValueError):  # a line without "=", bytes that are no text
+            continue
+        if not points:  # parsing the metadata is the slow part of a scan
+            continue
+        owner = _owner(distribution)
+        for point in points:
+            stage = _GROUPS[point.group]
+            found.setdefault(stage, []).append(Entry(stage, point.name, point.value, *owner))
     return {stage: sorted(members) for stage, members in found.items()}
 
 
 def _owner(distribution: Distribution) -> tuple[str, str, str, tuple[str, ...]]:
     location = str(distribution.locate_file(""))
-    if not (distribution.read_text("METADATA") or distribution.read_text("PKG-INFO")):
+    try:
+        readable = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO")
+    except UnicodeDecodeError:
+        readable = None
+    if not readable:
         # What an interrupted install leaves behind. Listing must survive it; using it is refused by the policy.
         return UNKNOWN, UNKNOWN, location, ()
     metadata = distribution.metadata

@@ -5,7 +5,9 @@ This is a gate of consent and compatibility, not a sandbox: a plugin that passes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
@@ -16,7 +18,24 @@ from itune_core import __version__
 from itune_core.api.errors import PluginError
 from itune_core.plugins.catalog import UNKNOWN, Entry
 
+if TYPE_CHECKING:
+    from itune_core.plugins.lock import Lock
+
 CORE = "itune-core"
+
+FIRST_PARTY = (
+    "itune-formatters",
+    "itune-generators",
+    "itune-filters",
+    "itune-scorers",
+    "itune-mixers",
+    "itune-trainers",
+    "itune-evaluators",
+    "itune-backends",
+    "itune-extensions",
+    "itune-ray",
+)
+"""The distributions that need no leave. A list and not a prefix: anybody can publish a name that begins with itune."""
 
 
 @dataclass(frozen=True)
@@ -24,15 +43,23 @@ class Policy:
     """What a project lets in.
 
     Attributes:
-        allow: distributions whose plugins may be used, in any spelling of their names; None: all that are installed.
+        allow: distributions whose plugins may be used, in any spelling of their names; default :data:`FIRST_PARTY`.
             The core itself is always allowed.
+        prefer: label (``trainers/dpo``) to the distribution it is taken from, where several publish it.
+        lock: if there is one, the distributions it locks are let in, and no others; `allow` then says nothing.
     """
 
-    allow: frozenset[str] | None = None
+    allow: frozenset[str] = frozenset(FIRST_PARTY)
+    prefer: Mapping[str, str] = field(default_factory=dict)
+    lock: Lock | None = None
 
     def __post_init__(self) -> None:
-        if self.allow is not None:
-            object.__setattr__(self, "allow", frozenset(map(canonicalize_name, self.allow)))
+        object.__setattr__(self, "allow", frozenset(map(canonicalize_name, self.allow)))
+
+    @classmethod
+    def of(cls, also: Iterable[str] = (), prefer: Mapping[str, str] | None = None, lock: Lock | None = None) -> Policy:
+        """The first-party distributions and those in `also`."""
+        return cls(frozenset((*FIRST_PARTY, *also)), prefer or {}, lock)
 
 
 def check(entry: Entry, policy: Policy, core_version: str = __version__) -> None:
@@ -44,9 +71,9 @@ def check(entry: Entry, policy: Policy, core_version: str = __version__) -> None
         core_version: version of itune-core that the entry must accept.
 
     Raises:
-        PluginError: ``E-PLUGIN-013`` its metadata is damaged; ``E-PLUGIN-010`` its distribution is not in the
-            allow-list; ``E-PLUGIN-012`` it does not bound itune-core from above; ``E-PLUGIN-011`` its bound excludes
-            `core_version`.
+        PluginError: ``E-PLUGIN-013`` its metadata is damaged; ``E-LOCK-020`` there is a lock and its distribution is
+            not in it; ``E-PLUGIN-010`` there is none, and its distribution is not in the allow-list; ``E-PLUGIN-012``
+            it does not bound itune-core from above; ``E-PLUGIN-011`` its bound excludes `core_version`.
     """
     if entry.distribution == UNKNOWN:
         raise PluginError(
@@ -59,18 +86,29 @@ def check(entry: Entry, policy: Policy, core_version: str = __version__) -> None
     name = canonicalize_name(entry.distribution)
     if name == CORE:
         return
-    if policy.allow is not None and name not in policy.allow:
+    if policy.lock is not None:
+        if name not in policy.lock.distributions:
+            raise PluginError(
+                "E-LOCK-020",
+                f"{entry.label} comes from {entry.owner}, which is not in the lock",
+                where=str(policy.lock.file),
+                fix=f"itune lock RECIPE --with {name}, if you trust it",
+            )
+    elif name not in policy.allow:
+        more = sorted(policy.allow.difference(FIRST_PARTY))
         raise PluginError(
             "E-PLUGIN-010",
             f"{entry.label} comes from {entry.owner}, which this project does not allow",
-            why=f"plugins.allow lists {', '.join(sorted(policy.allow)) or 'nothing'}",
-            fix=f"add {name} to plugins.allow in the recipe, if you trust it",
+            why=f"allowed are the first-party distributions{' and ' if more else ''}{', '.join(more)}; "
+            "importing a plugin runs its code with all your rights",
+            fix=f"if you trust it, for one command: itune run RECIPE --allow {name}; "
+            f"for the project, in the recipe: plugins: {{allow: [{', '.join([*more, name])}]}}",
         )
     _check_bound(entry, core_version)
 
 
 def _check_bound(entry: Entry, core_version: str) -> None:
-    bound = _bound_on_core(entry)
+    bound = bound_on_core(entry.requires)
     if not any(part.operator in ("<", "<=", "==", "===", "~=") for part in bound):
         raise PluginError(
             "E-PLUGIN-012",
@@ -87,18 +125,28 @@ def _check_bound(entry: Entry, core_version: str) -> None:
         )
 
 
-def _bound_on_core(entry: Entry) -> SpecifierSet:
-    """All that the distribution itself (no extra of it) demands of the core here, taken together."""
+def bound_on_core(requires: Iterable[str]) -> SpecifierSet:
+    """All that a distribution itself (no extra of it) demands of the core here, taken together.
+
+    Args:
+        requires: its ``Requires-Dist`` lines.
+    """
     bound = SpecifierSet()
-    for line in entry.requires:
+    for requirement in requirements_on_core(requires):
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            bound &= requirement.specifier
+    return bound
+
+
+def requirements_on_core(requires: Iterable[str]) -> Iterator[Requirement]:
+    """Those of a distribution's ``Requires-Dist`` lines that name the core."""
+    for line in requires:
         try:
             requirement = Requirement(line)
         except InvalidRequirement:
             continue  # of old tools; a bound on the core that cannot be read is no bound, which is refused
-        applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-        if canonicalize_name(requirement.name) == CORE and applies:
-            bound &= requirement.specifier
-    return bound
+        if canonicalize_name(requirement.name) == CORE:
+            yield requirement
 
 
 def _upgrade(entry: Entry, bound: SpecifierSet, core_version: str) -> str:

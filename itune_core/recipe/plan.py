@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from itune_core.api.components import Backend, Component
 from itune_core.api.fields import INPUT_FILE, MODEL_REF
 from itune_core.api.records import Kind
-from itune_core.plugins import catalog, loader
+from itune_core.plugins import catalog, drift, loader
+from itune_core.plugins import lock as lockfile
 from itune_core.plugins.catalog import Entry
 from itune_core.plugins.policy import Policy
 from itune_core.recipe import errors
@@ -113,6 +114,7 @@ class Plan:
         models: by name.
         nodes: by name; each after all that it needs.
         extensions: settings by name.
+        policy: what its plugins were let in by; holds its lock, if it has one.
         overrides: the ``KEY=VALUE`` that changed it.
     """
 
@@ -122,25 +124,38 @@ class Plan:
     models: Mapping[str, ModelNode]
     nodes: Mapping[str, StepNode]
     extensions: Mapping[str, Mapping[str, Any]]
+    policy: Policy = field(default_factory=Policy)
     overrides: tuple[str, ...] = ()
 
 
 def load_installed(stage: str, name: str, policy: Policy) -> tuple[Entry, type[Any]]:
     """Find, check and import an installed component or extension. Raises PluginError."""
-    entry = catalog.find(stage, name)
+    entry = catalog.find(stage, name, policy.prefer)
     return entry, loader.load(entry, policy)
 
 
-def compile(file: Path, *, load: Load = load_installed, overrides: Sequence[str] = ()) -> Plan:
+def compile(
+    file: Path,
+    *,
+    load: Load = load_installed,
+    overrides: Sequence[str] = (),
+    allow: Sequence[str] = (),
+    locked: bool = True,
+) -> Plan:
     """Check a recipe as a whole and make the plan of it. Runs nothing, opens no data and no model.
+
+    If there is a lock beside the recipe, the environment is held against it before anything of a plugin is imported.
 
     Args:
         file: the YAML file.
         load: finds, checks and imports a component.
         overrides: ``PATH=VALUE`` of each ``--set``.
+        allow: distributions to let in besides those that the recipe allows; a lock has the last word.
+        locked: whether a lock counts.
 
     Raises:
         RecipeProblems: every mistake that there is, not the first one only.
+        PluginError: ``E-LOCK-...`` the lock cannot be read, or this environment is not the locked one.
     """
     problems = Problems(file)
     tree = read_file(file, problems)
@@ -149,7 +164,10 @@ def compile(file: Path, *, load: Load = load_installed, overrides: Sequence[str]
     recipe = read_recipe(file, override(tree, overrides, problems), problems)
     if recipe is None:
         raise problems.error()
-    policy = Policy(None if recipe.allow is None else frozenset(recipe.allow))
+    lock = lockfile.find(file) if locked else None
+    if lock is not None:
+        drift.refuse(lock, file, _labels(recipe))
+    policy = Policy.of((*recipe.allow, *allow), recipe.prefer, lock)
     library = Library(load, policy, file.parent, problems)
 
     models = {name: _model(name, node, library) for name, node in recipe.models.items()}
@@ -173,7 +191,18 @@ def compile(file: Path, *, load: Load = load_installed, overrides: Sequence[str]
         models={name: model for name, model in models.items() if model is not None},
         nodes={variant.name: _step(variant, kinds, recipe, file.parent) for variant in variants},
         extensions={name: node.plain() or {} for name, node in recipe.extensions.items()},
+        policy=policy,
         overrides=tuple(overrides),
+    )
+
+
+def _labels(recipe: Recipe) -> frozenset[str]:
+    """What the recipe plainly uses; a reference in `uses` is not resolved here."""
+    variants = (part for axis in recipe.matrix.values() for part in (axis.parts or {}).values())
+    named = [part.uses.value for part in (*recipe.steps.values(), *variants) if part.uses]
+    backends = [node.entries["backend"].value for node in recipe.models.values() if "backend" in node.entries]
+    return frozenset(map(str, named)).union(
+        (f"backends/{name}" for name in backends), (f"extensions/{name}" for name in recipe.extensions)
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from itune_core.plugins.catalog import GROUPS
 from itune_core.recipe import errors
 from itune_core.recipe.errors import Problems
 from itune_core.recipe.names import NAME, RUN_NAME, listed, nearest, suggestion
@@ -16,6 +17,7 @@ from itune_core.recipe.nodes import Path as TreePath
 from itune_core.recipe.recipe import (
     FRAGMENT_KEYS,
     MAX_FAILED,
+    PLUGIN_KEYS,
     RESERVED,
     STEP_KEYS,
     TOP_KEYS,
@@ -49,6 +51,7 @@ def read_recipe(file: Path, tree: Node, problems: Problems) -> Recipe | None:
     check_axes_exist(root, problems)
     _version(root, problems)
     reader = _Section(root, problems)
+    plugins = _plugins(root, problems)
     name = reader.scalar("name", text_name, required=True)
     return Recipe(
         file=file,
@@ -67,7 +70,8 @@ def read_recipe(file: Path, tree: Node, problems: Problems) -> Recipe | None:
             for key, node in reader.section("extensions").items()
             if node.value is None or is_mapping(node, ("extensions", key), problems)
         },
-        allow=_allow(root, problems),
+        allow=_allow(plugins.get("allow"), problems),
+        prefer=_prefer(plugins.get("prefer"), problems),
         root=root,
     )
 
@@ -291,20 +295,43 @@ def _unfit(item: Node, earlier: Mapping[str, Node]) -> str | None:
     return None
 
 
-def _allow(root: Node, problems: Problems) -> tuple[str, ...] | None:
+def _plugins(root: Node, problems: Problems) -> dict[str, Node]:
     node = root.entries.get("plugins")
     if node is None or not is_mapping(node, ("plugins",), problems):
-        return None
-    allow = _known(node, ("allow",), ("plugins",), "plugins", problems).get("allow")
-    if allow is None:
-        return None
-    if not isinstance(allow.value, list) or not all(isinstance(item.value, str) for item in allow.items):
+        return {}
+    return _known(node, PLUGIN_KEYS, ("plugins",), "plugins", problems)
+
+
+def _allow(node: Node | None, problems: Problems) -> tuple[str, ...]:
+    if node is None:
+        return ()
+    if not isinstance(node.value, list) or not all(isinstance(item.value, str) for item in node.items):
         problems.add(
             errors.SHAPE,
-            f"`allow` is {allow.describe()}",
-            allow,
+            f"`allow` is {node.describe()}",
+            node,
             ("plugins", "allow"),
-            expected="a list of distributions: [itune-formatters, itune-trainers]",
+            expected="a list of distributions: [acme-itune-pii]",
         )
-        return None
-    return tuple(str(item.value) for item in allow.items)
+        return ()
+    return tuple(str(item.value) for item in node.items)
+
+
+def _prefer(node: Node | None, problems: Problems) -> dict[str, str]:
+    path: TreePath = ("plugins", "prefer")
+    if node is None or not is_mapping(node, path, problems):
+        return {}
+    preferred = {}
+    for label, item in node.entries.items():
+        stage, slash, name = label.partition("/")
+        if stage not in GROUPS or not slash or not name or not isinstance(item.value, str):
+            problems.add(
+                errors.SHAPE,
+                f"`prefer` has {label!r}: {item.describe()}",
+                item,
+                (*path, label),
+                expected="STAGE/COMPONENT and a distribution: {trainers/dpo: acme-itune-trainers}",
+            )
+        else:
+            preferred[label] = item.value
+    return preferred

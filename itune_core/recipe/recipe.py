@@ -15,6 +15,7 @@ MAX_FAILED = 0.05
 
 TOP_KEYS = ("itune", "name", "seed", "vars", "models", "steps", "matrix", "extensions", "plugins", "max_failed")
 STEP_KEYS = ("uses", "from", "with", "variant", "seed", "max_failed")
+PLUGIN_KEYS = ("allow", "prefer")
 FRAGMENT_KEYS = ("uses", "from", "with", "seed", "max_failed")
 RESERVED = ("repeat", "include", "when", "launch", "executor", "resources")
 
@@ -82,7 +83,8 @@ class Recipe:
         steps: in the order of the file.
         matrix: axes, in the order of the file.
         extensions: settings by extension.
-        allow: distributions that plugins may come from; None: any that is installed.
+        allow: distributions that plugins may come from, besides the first-party ones.
+        prefer: label (``trainers/dpo``) to the distribution it is taken from, where several publish it.
         root: the whole tree, after ``--set`` and with variables put in.
     """
 
@@ -95,5 +97,6 @@ class Recipe:
     steps: Mapping[str, Part]
     matrix: Mapping[str, Axis]
     extensions: Mapping[str, Node]
-    allow: tuple[str, ...] | None
+    allow: tuple[str, ...]
+    prefer: Mapping[str, str]
     root: Node

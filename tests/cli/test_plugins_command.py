@@ -64,9 +64,10 @@ def plugins(tmp_path: Path) -> Run:
     install(site, "acme-bad", "[itune.filters]\nbad = acme_bad:X\n", "import sys; sys.exit(0)", "itune-core<1")
     install(site, "acme-loose", "[itune.filters]\nloose = acme_loose:X\n", "", "itune-core")
 
-    def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, code: int = 0, trust: bool = True) -> subprocess.CompletedProcess[str]:
+        allow = [part for name in ("good", "bad", "loose", "twin") for part in ("--allow", f"acme-{name}") if trust]
         done = subprocess.run(
-            [sys.executable, "-m", "itune_core.cli.main", "plugins", *arguments],
+            [sys.executable, "-m", "itune_core.cli.main", "plugins", *arguments, *allow],
             env={**os.environ, "PYTHONPATH": str(site), "COLUMNS": "100"},
             cwd=tmp_path,
             capture_output=True,
@@ -90,6 +91,19 @@ def test_listing_shows_owner_version_and_verdict(plugins: Run) -> None:
     assert ["filters", "bad", "acme-bad", "1.0", "yes"] in lines, "nothing was imported: nobody knows that it is broken"
     assert ["filters", "loose", "acme-loose", "1.0", "no:", "E-PLUGIN-012"] in lines
     assert {line[0] for line in lines[1:] if len(line) == 5} == {"filters"}
+
+
+def test_nobody_is_trusted_unasked(plugins: Run, tmp_path: Path) -> None:
+    (tmp_path / "site" / "acme_good.py").write_text("open('ran', 'w')\n" + WORKING)
+    rows = listed(plugins("list", "filters", "--verify", "--json", trust=False))
+    assert rows["shout"]["problem"]["code"] == rows["bad"]["problem"]["code"] == "E-PLUGIN-010"
+    assert rows["length"]["problem"] is None
+    for command in ("show", "schema"):
+        refusal = plugins(command, "filters/shout", code=3, trust=False).stderr
+        assert "itune run RECIPE --allow acme-good" in refusal
+    assert not (tmp_path / "ran").exists()
+    plugins("show", "filters/shout")
+    assert (tmp_path / "ran").exists()
 
 
 def test_listing_without_a_stage_lists_all(plugins: Run) -> None:

@@ -170,3 +170,39 @@ def test_damaged_metadata_does_not_break_the_listing(site) -> None:
     (info / "METADATA").write_text("Metadata-Version: 2.1\n")
     catalog.refresh()
     assert catalog.find("filters", "half").distribution == catalog.UNKNOWN
+
+
+@pytest.mark.parametrize("points", [b"[itune.filters]\nno equals sign\n", b"[itune.filters]\nx = \xff:X\n"])
+def test_a_distribution_that_cannot_be_read_hides_nothing_but_itself(site, points: bytes) -> None:
+    site.install("acme-good", {"filters/good": "acme:X"})
+    info = site.install("acme-garbled", {"filters/garbled": "acme:X"})
+    (info / "entry_points.txt").write_bytes(points)
+    catalog.refresh()
+    names = [entry.name for entry in catalog.entries("filters")]
+    assert "good" in names
+    assert "garbled" not in names
+
+
+def test_metadata_that_is_no_text_is_damaged_metadata(site) -> None:
+    info = site.install("acme-garbled", {"filters/garbled": "acme:X"})
+    (info / "METADATA").write_bytes(b"Name: \xff\n")
+    catalog.refresh()
+    assert catalog.find("filters", "garbled").distribution == catalog.UNKNOWN
+
+
+def test_a_preferred_distribution_decides_who_is_taken(site) -> None:
+    site.install("acme-one", {"trainers/ppo": "acme_one:X"})
+    site.install("acme-two", {"trainers/ppo": "acme_two:X"})
+    with pytest.raises(PluginError, match="E-PLUGIN-002") as caught:
+        catalog.find("trainers", "ppo", {"trainers/other": "acme-two"})
+    assert "plugins: {prefer: {trainers/ppo: acme-one}}" in str(caught.value.fix)
+    for spelling in ("acme-two", "Acme_Two"):
+        assert catalog.find("trainers", "ppo", {"trainers/ppo": spelling}).distribution == "acme-two"
+
+
+def test_a_preference_is_not_fulfilled_by_somebody_else(site) -> None:
+    site.install("acme-one", {"trainers/ppo": "acme_one:X"})
+    with pytest.raises(PluginError, match="E-PLUGIN-014") as caught:
+        catalog.find("trainers", "ppo", {"trainers/ppo": "acme-three"})
+    assert "acme-one 1.0" in str(caught.value.why)
+    assert "pip install acme-three" in str(caught.value.fix)

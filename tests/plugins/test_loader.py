@@ -17,6 +17,7 @@ from itune_core.plugins.loader import load
 from itune_core.plugins.origin import describe
 from itune_core.plugins.policy import Policy
 
+TRUSTING = Policy(frozenset({"acme"}))
 HEADER = """
 from pydantic import Field
 from itune_core.api import *
@@ -37,7 +38,7 @@ def install(site, source: str, stage: str = "filters", value: str = "acme_module
 def failure(site, source: str, stage: str = "filters", **more) -> PluginError:
     entry = install(site, source, stage, **more)
     with pytest.raises(PluginError) as caught:
-        load(entry, Policy())
+        load(entry, TRUSTING)
     assert "acme 1.5" in str(caught.value), "every message names the distribution and its version"
     assert caught.value.fix
     return caught.value
@@ -46,8 +47,8 @@ def failure(site, source: str, stage: str = "filters", **more) -> PluginError:
 def test_a_component_is_imported_once_and_knows_its_origin(site) -> None:
     source = GOOD + "import builtins\nbuiltins.acme_imports = getattr(builtins, 'acme_imports', 0) + 1"
     entry = install(site, source)
-    loaded = load(entry, Policy())
-    assert load(entry, Policy()) is loaded
+    loaded = load(entry, TRUSTING)
+    assert load(entry, TRUSTING) is loaded
     assert sys.modules["builtins"].acme_imports == 1  # type: ignore[attr-defined]
     del sys.modules["builtins"].acme_imports  # type: ignore[attr-defined]
     assert describe(loaded) == describe(loaded(loaded.Config())) == "filters/x (acme 1.5)"
@@ -58,7 +59,7 @@ def test_a_refused_plugin_is_not_imported(site) -> None:
     with pytest.raises(PluginError, match="E-PLUGIN-010"):
         load(entry, Policy(frozenset({"other"})))
     assert "acme_module" not in sys.modules
-    load(entry, Policy())
+    load(entry, TRUSTING)
     with pytest.raises(PluginError, match="E-PLUGIN-010"):
         load(entry, Policy(frozenset({"other"})))  # also when it is loaded already
 
@@ -66,7 +67,7 @@ def test_a_refused_plugin_is_not_imported(site) -> None:
 def test_an_unbounded_plugin_is_not_imported(site) -> None:
     entry = install(site, GOOD, requires=("itune-core",))
     with pytest.raises(PluginError, match="E-PLUGIN-012"):
-        load(entry, Policy())
+        load(entry, TRUSTING)
     assert "acme_module" not in sys.modules
 
 
@@ -102,14 +103,14 @@ def test_a_module_that_ends_the_process_is_told(site, code: str) -> None:
 def test_an_interrupt_passes(site) -> None:
     entry = install(site, "raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):
-        load(entry, Policy())
+        load(entry, TRUSTING)
 
 
 def test_a_failed_import_is_tried_again(site) -> None:
     failure(site, "raise RuntimeError")
     module = site.folder / "acme_module.py"
     module.write_text(HEADER + GOOD + "# of another length, so that no cached bytecode is taken for it")
-    assert load(catalog.find("filters", "x"), Policy()).__name__ == "X"
+    assert load(catalog.find("filters", "x"), TRUSTING).__name__ == "X"
 
 
 def test_a_missing_dependency_is_told_apart_from_a_missing_module(site) -> None:
@@ -140,7 +141,7 @@ def test_a_missing_attribute_is_told(site) -> None:
 
 def test_an_entry_point_may_name_an_inner_class_and_extras(site) -> None:
     source = "class Outer:\n" + "\n".join("    " + line for line in GOOD.splitlines())
-    assert load(install(site, source, value="acme_module:Outer.X [extra]"), Policy()).__name__ == "X"
+    assert load(install(site, source, value="acme_module:Outer.X [extra]"), TRUSTING).__name__ == "X"
 
 
 CONTRACT = {
@@ -230,7 +231,7 @@ EASY = {
 def test_the_easy_method_is_all_that_a_stage_asks_for(site, stage: str) -> None:
     base = stage[:-1].capitalize()
     source = f"class X({base}):\n    '''Doc.'''\n    {EASY[stage]}"
-    assert load(install(site, source, stage), Policy()).stage == stage
+    assert load(install(site, source, stage), TRUSTING).stage == stage
 
 
 @pytest.mark.parametrize("stage", EASY)
@@ -249,14 +250,14 @@ def test_half_of_the_easy_methods_is_not_enough(site) -> None:
 
 def test_a_hook_may_stand_in_for_the_easy_method(site) -> None:
     source = "class X(Filter):\n    '''Doc.'''\n    @hookimpl\n    def itune_filter(self, inputs): return []"
-    load(install(site, source), Policy())
+    load(install(site, source), TRUSTING)
 
 
 EXTENSION = "class X:\n    '''Watches.'''\n    @hookimpl\n    def itune_run_started(self, run): ..."
 
 
 def test_an_extension_may_be_any_class(site) -> None:
-    assert load(install(site, EXTENSION, "extensions"), Policy()).__name__ == "X"
+    assert load(install(site, EXTENSION, "extensions"), TRUSTING).__name__ == "X"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,9 +11,13 @@ from packaging.specifiers import SpecifierSet
 
 from itune_core.api.errors import PluginError
 from itune_core.plugins.catalog import UNKNOWN, Entry
-from itune_core.plugins.policy import Policy, check
+from itune_core.plugins.lock import Lock, Locked
+from itune_core.plugins.policy import FIRST_PARTY, Policy, check
+
+ROOT = Path(__file__).resolve().parents[2]
 
 CORE = "1.4.0"
+TRUSTING = Policy.of(["acme-itune"])
 
 
 def entry(*requires: str, name: str = "acme-itune") -> Entry:
@@ -20,26 +26,47 @@ def entry(*requires: str, name: str = "acme-itune") -> Entry:
 
 def verdict(checked: Entry, policy: Policy | None = None, core: str = CORE) -> str | None:
     try:
-        check(checked, policy or Policy(), core)
+        check(checked, policy or TRUSTING, core)
     except PluginError as error:
         return error.code
     return None
 
 
-def test_everything_installed_is_allowed_unless_a_list_says_otherwise() -> None:
+def test_only_first_party_distributions_are_allowed_unless_a_list_says_otherwise() -> None:
     bound = entry("itune-core>=1,<2")
-    assert verdict(bound) is None
+    assert verdict(bound, Policy()) == "E-PLUGIN-010"
     assert verdict(bound, Policy(frozenset({"acme-itune"}))) is None
     assert verdict(bound, Policy(frozenset({"other"}))) == "E-PLUGIN-010"
     assert verdict(bound, Policy(frozenset())) == "E-PLUGIN-010"
 
 
-def test_a_refusal_says_what_to_add() -> None:
+def test_the_first_party_list_names_what_this_repository_publishes() -> None:
+    publishing = [
+        path.parent.name for path in (ROOT / "plugins").glob("*/pyproject.toml") if "entry-points" in path.read_text()
+    ]
+    assert set(publishing) <= set(FIRST_PARTY)
+    for name in FIRST_PARTY:
+        assert verdict(entry("itune-core<2", name=name), Policy()) is None
+    assert verdict(entry("itune-core<2", name="itune-filters-better"), Policy()) == "E-PLUGIN-010"
+
+
+def test_a_refusal_says_what_to_type() -> None:
     with pytest.raises(PluginError) as caught:
-        check(entry("itune-core<2", name="Acme_Itune"), Policy(frozenset({"Itune.Filters"})), CORE)
+        check(entry("itune-core<2", name="Acme_Itune"), Policy.of(["other-itune"]), CORE)
     assert "Acme_Itune 2.0" in str(caught.value)
-    assert "itune-filters" in str(caught.value.why)
-    assert str(caught.value.fix).startswith("add acme-itune to plugins.allow")
+    assert "other-itune" in str(caught.value.why)
+    assert "itune run RECIPE --allow acme-itune;" in str(caught.value.fix)
+    assert "plugins: {allow: [other-itune, acme-itune]}" in str(caught.value.fix)
+
+
+def test_with_a_lock_only_what_is_locked_is_allowed() -> None:
+    pii = Locked("acme-itune", "2.0", {"trainers/x": "acme:X"})
+    library = Locked("acme-library", "1.0")
+    lock = Lock(Path("pylock.itune.toml"), "", {pii.name: pii, library.name: library}, {})
+    bound = "itune-core>=1,<2"
+    assert verdict(entry(bound), Policy(lock=lock)) is None
+    for name in ("itune-filters", "other", "acme-library"):
+        assert verdict(entry(bound, name=name), Policy.of(["other"], lock=lock)) == "E-LOCK-020"
 
 
 @given(st.lists(st.sampled_from("-_."), min_size=1, max_size=3), st.booleans(), st.booleans())
@@ -90,7 +117,7 @@ def test_the_bound_on_the_core(requires: tuple[str, ...], code: str | None) -> N
 )
 def test_an_excluded_core_is_told_which_side_is_behind(bound: str, side: str) -> None:
     with pytest.raises(PluginError, match="E-PLUGIN-011") as caught:
-        check(entry(f"itune-core{bound}"), Policy(), CORE)
+        check(entry(f"itune-core{bound}"), TRUSTING, CORE)
     assert str(caught.value.fix).startswith(side)
     assert "itune-core 1.4.0" in caught.value.what
 

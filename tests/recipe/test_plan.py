@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ from hypothesis import strategies as st
 
 from itune_core.api import Kind
 from itune_core.engine.casts import factor
+from itune_core.plugins.catalog import Entry
+from itune_core.plugins.policy import Policy, check
 from itune_core.recipe import errors
+from itune_core.recipe.errors import RecipeProblems
 from itune_core.recipe.kinds import CASTS
-from itune_core.recipe.plan import Feed
+from itune_core.recipe.plan import Feed, compile
 
 DESIGN = """
 itune: 1
@@ -319,10 +323,35 @@ def test_files_are_found_from_the_folder_of_the_recipe(bench: Any, monkeypatch: 
     assert plan.nodes["several"].config.path == [str(bench.folder / "dolly.jsonl"), str(bench.folder / "rows.jsonl")]
 
 
-def test_only_distributions_on_the_list_are_loaded(bench: Any) -> None:
-    text = f"{HEAD}plugins: {{allow: [itune_formatters, itune-backends]}}\n"
-    assert list(bench.compile(text).nodes) == ["rows"]
-    problems = bench.details(text.replace("itune_formatters, ", ""))
-    assert [(problem.code, problem.line, problem.path) for problem in problems] == [
-        ("E-PLUGIN-010", 7, "steps.rows.uses")
-    ]
+def test_only_first_party_distributions_and_those_on_the_list_are_loaded(
+    bench: Any, published: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def foreign(stage: str, name: str, policy: Policy) -> tuple[Entry, type[Any]]:
+        entry, loaded = published(stage, name, policy)
+        if stage == "formatters":
+            check(replace(entry, distribution="acme-itune"), policy)
+        return entry, loaded
+
+    def codes(text: str, **more: Any) -> list[tuple[str, int, str]]:
+        try:
+            compile(bench.write(text), load=foreign, **more)
+        except RecipeProblems as error:
+            return [(problem.code, problem.line, problem.path) for problem in error.problems]
+        return []
+
+    refused = [("E-PLUGIN-010", 7, "steps.rows.uses")]
+    assert codes(HEAD) == refused
+    assert codes(f"{HEAD}plugins: {{allow: [other]}}\n") == refused
+    assert codes(f"{HEAD}plugins: {{allow: [Acme_Itune]}}\n") == []
+    assert codes(HEAD, allow=["acme-itune"]) == []
+
+
+def test_the_recipe_says_whose_component_is_taken(bench: Any, published: Any) -> None:
+    seen = []
+
+    def load(stage: str, name: str, policy: Policy) -> tuple[Entry, type[Any]]:
+        seen.append(dict(policy.prefer))
+        return published(stage, name, policy)
+
+    compile(bench.write(f"{HEAD}plugins: {{prefer: {{trainers/dpo: acme-itune}}}}\n"), load=load)
+    assert {"trainers/dpo": "acme-itune"} in seen

@@ -1,0 +1,127 @@
+"""``itune lock``: write down exactly what is installed, beside the recipe; or say whether that still holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from itune_core.cli.opening import Allow, RecipeFile
+from itune_core.cli.terminal import safe
+
+if TYPE_CHECKING:
+    from itune_core.plugins.lock import Lock
+    from itune_core.recipe.plan import Plan
+
+app = typer.Typer(help="Write the lock of a recipe: exactly what is installed now.")
+
+
+@app.command()
+def lock(
+    recipe: RecipeFile,
+    wanted: Annotated[
+        list[str],
+        typer.Option(
+            "--with",
+            metavar="DIST",
+            help="Lock this distribution too, and let it in: acme-itune-pii, or acme-itune-pii==1.2. Repeatable.",
+        ),
+    ] = [],  # noqa: B006  # typer copies it
+    find_links: Annotated[
+        list[Path], typer.Option("--find-links", metavar="DIR", help="A folder of wheels to take from. Repeatable.")
+    ] = [],  # noqa: B006
+    index_url: Annotated[
+        str | None, typer.Option("--index-url", metavar="URL", help="The package index.", show_default=False)
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 1 if the lock does not fit the recipe or this machine.")
+    ] = False,
+    allow: Allow = [],  # noqa: B006
+) -> None:
+    """Write pylock.itune.toml (PEP 751) beside the recipe.
+
+    It names the core, all plugin distributions that are installed and allowed (by the recipe, --allow or --with), and
+    everything that they need, each at the version that is installed here, with hashes. From then on a recipe of that
+    folder runs only where exactly this is installed; `itune sync RECIPE` installs it.
+    """
+    from itune_core.plugins import lock as lockfile
+
+    file = lockfile.beside(recipe)
+    if check:
+        _check(recipe, file, allow)
+        return
+
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    from itune_core.plugins.locking import write_lock
+    from itune_core.recipe.plan import compile
+
+    try:
+        names = [Requirement(text).name for text in wanted]
+    except InvalidRequirement as error:
+        raise typer.BadParameter(f"--with: {error}") from error
+    plan = compile(recipe, allow=[*allow, *names], locked=False)
+    written = write_lock(file, [*wanted, *_plugins(plan, names)], find_links=find_links, index_url=index_url)
+    _describe(written, recipe)
+
+
+def _check(recipe: Path, file: Path, allow: list[str]) -> None:
+    """Exit 1 if there is no lock, or it does not hold."""
+    from itune_core.api.errors import PluginError
+    from itune_core.cli.terminal import show_error
+    from itune_core.plugins import lock as lockfile
+    from itune_core.recipe.plan import compile
+
+    try:
+        plan = compile(recipe, allow=allow)
+        if plan.policy.lock is None:
+            raise lockfile.none_beside(recipe)
+    except PluginError as error:
+        show_error(error)
+        raise typer.Exit(1) from error
+    typer.echo(safe(f"{file.name} fits: {_counted(plan.policy.lock)}"))
+
+
+def _plugins(plan: Plan, wanted: list[str]) -> list[str]:
+    """The plugin distributions to lock: those that are installed and allowed, and are not in `wanted` already."""
+    from packaging.utils import canonicalize_name
+
+    from itune_core.api.errors import PluginError
+    from itune_core.plugins import catalog
+    from itune_core.plugins.policy import CORE, check
+
+    named = {canonicalize_name(name) for name in (*wanted, CORE)}
+    found: dict[str, None] = {}
+    for entry in (entry for stage in catalog.GROUPS for entry in catalog.entries(stage)):
+        try:
+            check(entry, plan.policy)
+        except PluginError:  # not allowed, or broken: not part of the project; verifying names it as one too many
+            continue
+        name = canonicalize_name(entry.distribution)
+        if name not in named:
+            found[name] = None
+    return list(found)
+
+
+def _describe(lock: Lock, recipe: Path) -> None:
+    from itune_core.plugins.drift import drifts
+
+    typer.echo(safe(f"wrote {lock.file}: {_counted(lock)}"))
+    for name in sorted(lock.distributions):
+        package = lock.packages[name]
+        typer.echo(safe(f"  {name} {package.version}: {', '.join(package.entry_points)}"))
+    if lock.development:
+        typer.echo(
+            safe(
+                f"for development only: {', '.join(lock.development)} are locked as checkouts on this machine; "
+                "install them from wheels to make a lock for others"
+            )
+        )
+    for drift in drifts(lock, recipe):
+        typer.echo(f"\n{safe(str(drift.error))}")
+
+
+def _counted(lock: Lock) -> str:
+    count = len(lock.distributions)
+    return f"{len(lock.packages)} packages, {count} plugin distribution{'' if count == 1 else 's'}"
