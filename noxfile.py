@@ -92,7 +92,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy: strict on the core, plain on the plugins."""
-    session.install("-c", "constraints.txt", "-e", ".", "mypy", "types-PyYAML", "numpy", silent=True)
+    session.install("-c", "constraints.txt", "-e", ".", "mypy", "types-PyYAML", "numpy", "pytest", silent=True)
     session.run("mypy", "itune_core")
     for folder in PLUGINS:
         package = folder / folder.name.replace("-", "_")

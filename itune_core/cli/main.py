@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
+from functools import partial
 from keyword import iskeyword
 from typing import Annotated, Any
 
@@ -106,13 +108,20 @@ def _reads_a_recipe(command: Any, arguments: list[str]) -> bool:
 
 
 def _settle(command: Any) -> None:
-    """Spare a command what it does not need: rich panels in help, and pydantic to check flags that were not given."""
+    """Spare a command what it does not need: rich panels in help, and pydantic to check options that were not given."""
     command.rich_markup_mode = None
     for option in command.get_params(typer.Context(command)):
         if option.default is None and getattr(option, "is_flag", False):
             option.default = False
+        if getattr(option, "multiple", False):
+            option.process_value = partial(_check_if_given, option.process_value)
     for inner in getattr(command, "commands", {}).values():
         _settle(inner)
+
+
+def _check_if_given(check: Callable[[Any, Any], Any], context: Any, values: Any) -> Any:
+    """The values of a repeatable option: checked by pydantic, which is imported only if there are any."""
+    return check(context, values) if values else []
 
 
 app = typer.Typer(cls=Shell, rich_markup_mode=None, no_args_is_help=True, pretty_exceptions_enable=False)
