@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from itune_core.engine import digest
 
 _SCHEMA = """
@@ -38,9 +40,12 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         self._database = sqlite3.connect(path, timeout=60, isolation_level="IMMEDIATE", check_same_thread=False)
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute("PRAGMA synchronous=NORMAL")
-        self._database.execute(_SCHEMA)
+        # One at a time: of two that turn a new database to WAL, SQLite tells one at once that it is locked; that it
+        # may wait is not asked there.
+        with FileLock(path.with_suffix(".lock")):
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=NORMAL")
+            self._database.execute(_SCHEMA)
 
     def close(self) -> None:
         self._database.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sqlite3
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -85,6 +86,24 @@ def test_many_writers_lose_nothing(tmp_path: Path) -> None:
     keys = [Journal.key("m", {"writer": writer, "number": number}) for writer in range(4) for number in range(50)]
     assert len(journal.get(keys)) == 200
     journal.close()
+
+
+def test_a_new_journal_may_be_opened_by_many_at_once(tmp_path: Path) -> None:
+    locked: list[sqlite3.OperationalError] = []
+
+    def open_it(path: Path) -> None:
+        try:
+            Journal(path).close()
+        except sqlite3.OperationalError as error:
+            locked.append(error)
+
+    for attempt in range(60):  # about one of twenty went wrong
+        threads = [Thread(target=open_it, args=(tmp_path / f"{attempt}.sqlite",)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert locked == []
 
 
 def test_kill_keeps_what_was_answered(tmp_path: Path) -> None:
