@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sqlite3
+import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
