@@ -349,8 +349,8 @@ class Executor(Component):
     inputs = {}
     outputs = ()
 
-    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        """`function` of every item, in order."""
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any | Failed]:
+        """`function` of every item, in order; where it raises a ``RowError``, :class:`Failed` in its place."""
         raise TypeError(f"{type(self).__name__} must define map()")
 
 
