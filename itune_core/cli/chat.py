@@ -12,7 +12,7 @@ from itune_core.api.asking import Ask
 from itune_core.api.errors import ModelError
 from itune_core.api.outcomes import Failed
 from itune_core.api.records import message
-from itune_core.cli.opening import Allow, open_project
+from itune_core.cli.opening import Allow, Overrides, open_project
 from itune_core.cli.terminal import safe
 from itune_core.engine.errors import StoreError
 
@@ -25,7 +25,8 @@ def chat(
     system: Annotated[str | None, typer.Option(help="A system message to begin with.")] = None,
     temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy.")] = 0.0,
     max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 256,
-    allow: Allow = [],  # noqa: B006  # typer copies it
+    overrides: Overrides = [],  # noqa: B006  # typer copies it
+    allow: Allow = [],  # noqa: B006
 ) -> None:
     """Talk to the model of a training step, or to a base model of the recipe. An empty line or end of input ends it.
 
@@ -37,7 +38,7 @@ def chat(
     if len(names) > 2:
         raise typer.BadParameter("give STEP, or RUN and STEP")
     step, run = names[-1], find_run(Home.here(), names[0] if len(names) == 2 else None)
-    project = open_project(Path(run.data["recipe"]), run.data["overrides"], allow=allow)
+    project = open_project(Path(run.data["recipe"]), [*run.data["overrides"], *overrides], allow=allow)
     for name in run.data["steps"]:
         project.artifacts[name] = run.artifact(project.store, name)
     models = [

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from itune_core.cli.opening import Allow, RecipeFile
+from itune_core.cli.opening import Allow, Overrides, RecipeFile
 from itune_core.cli.terminal import safe
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ app = typer.Typer(help="Write the lock of a recipe: exactly what is installed no
 @app.command()
 def lock(
     recipe: RecipeFile,
+    overrides: Overrides = [],  # noqa: B006  # typer copies it
     wanted: Annotated[
         list[str],
         typer.Option(
@@ -27,7 +29,7 @@ def lock(
             metavar="DIST",
             help="Lock this distribution too, and let it in: acme-itune-pii, or acme-itune-pii==1.2. Repeatable.",
         ),
-    ] = [],  # noqa: B006  # typer copies it
+    ] = [],  # noqa: B006
     find_links: Annotated[
         list[Path], typer.Option("--find-links", metavar="DIR", help="A folder of wheels to take from. Repeatable.")
     ] = [],  # noqa: B006
@@ -43,13 +45,14 @@ def lock(
 
     It names the core, all plugin distributions that are installed and allowed (by the recipe, --allow or --with), and
     everything that they need, each at the version that is installed here, with hashes. From then on a recipe of that
-    folder runs only where exactly this is installed; `itune sync RECIPE` installs it.
+    folder runs only where exactly this is installed; `itune sync RECIPE` installs it. Plugin distributions of an older
+    lock stay in it as long as they are installed.
     """
     from itune_core.plugins import lock as lockfile
 
     file = lockfile.beside(recipe)
     if check:
-        _check(recipe, file, allow)
+        _check(recipe, file, overrides, allow)
         return
 
     from packaging.requirements import InvalidRequirement, Requirement
@@ -61,23 +64,69 @@ def lock(
         names = [Requirement(text).name for text in wanted]
     except InvalidRequirement as error:
         raise typer.BadParameter(f"--with: {error}") from error
-    plan = compile(recipe, allow=[*allow, *names], locked=False)
+    before = _before(recipe)
+    locked = before.distributions if before else ()
+    plan = compile(recipe, overrides=overrides, allow=[*allow, *names, *locked], locked=False)
     written = write_lock(file, [*wanted, *_plugins(plan, names)], find_links=find_links, index_url=index_url)
     _describe(written, recipe)
+    if before:
+        _compare(before, written, {*allow, *names, *plan.recipe.allow})
 
 
-def _check(recipe: Path, file: Path, allow: list[str]) -> None:
-    """Exit 1 if there is no lock, or it does not hold."""
+def _before(recipe: Path) -> Lock | None:
+    """The lock that is there already, after saying where this environment is not that one.
+
+    It is told before anything is imported: this command takes the environment as it is, whatever has become of it.
+    """
+    from itune_core.api.errors import PluginError
+    from itune_core.plugins import lock as lockfile
+    from itune_core.plugins.drift import drifts
+
+    try:
+        before = lockfile.find(recipe)
+    except PluginError as error:
+        typer.echo(safe(f"the lock before counts for nothing: {error.what}"))
+        return None
+    found = drifts(before, recipe) if before else []
+    if found:
+        typer.echo("changed since the lock before, and now locked as it is:")
+    for drift in found:
+        typer.echo(safe(f"  {drift.error.code}: {drift.error.what}"))
+    return before
+
+
+def _compare(before: Lock, written: Lock, named: Iterable[str]) -> None:
+    """Say which distributions stand in the lock because they stood there, and which do so no longer."""
+    from packaging.utils import canonicalize_name
+
+    from itune_core.plugins.policy import FIRST_PARTY
+
+    anyway = {*FIRST_PARTY, *map(canonicalize_name, named)}
+    if still := sorted((before.distributions & written.distributions) - anyway):
+        typer.echo(safe(f"still locked: {', '.join(still)}, as before; to leave one out, uninstall it and lock again"))
+    if gone := sorted(before.distributions - written.packages.keys()):
+        typer.echo(safe(f"no longer locked: {', '.join(gone)}"))
+
+
+def _check(recipe: Path, file: Path, overrides: list[str], allow: list[str]) -> None:
+    """Exit 1 if there is no lock, it does not hold, or the recipe uses what cannot be had here."""
     from itune_core.api.errors import PluginError
     from itune_core.cli.terminal import show_error
     from itune_core.plugins import lock as lockfile
+    from itune_core.recipe.errors import RecipeProblems
     from itune_core.recipe.plan import compile
 
     try:
-        plan = compile(recipe, allow=allow)
+        plan = compile(recipe, overrides=overrides, allow=allow)
         if plan.policy.lock is None:
             raise lockfile.none_beside(recipe)
     except PluginError as error:
+        show_error(error)
+        raise typer.Exit(1) from error
+    except RecipeProblems as error:
+        # Of a sound recipe whose plugins are not here, the lock does not fit; another mistake is the recipe's own.
+        if not all(problem.code.startswith(("E-PLUGIN-", "E-LOCK-")) for problem in error.problems):
+            raise
         show_error(error)
         raise typer.Exit(1) from error
     typer.echo(safe(f"{file.name} fits: {_counted(plan.policy.lock)}"))

@@ -32,6 +32,5 @@ def sync(recipe: RecipeFile) -> None:
         for name in names:
             version = f" {lock.packages[name].version}" if name in lock.packages else ", which is not in the lock"
             typer.echo(safe(f"{verb} {name}{version}"))
-    for path in syncing.sync(lock, recipe, changes):
-        typer.echo(safe(f"deleted {path}, which belongs to no distribution"))
+    syncing.sync(lock, recipe, changes, lambda line: typer.echo(safe(line)))
     typer.echo(safe(f"this environment is that of {lock.file.name}: {len(lock.packages)} packages"))

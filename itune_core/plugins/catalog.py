@@ -19,13 +19,16 @@ from itune_core.api.hookspecs import RESOURCES, STAGES
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
+    from itune_core.plugins.installed import Installed
+
 GROUPS = (*STAGES, *RESOURCES)
 """Stages in pipeline order, then resources; each is the entry-point group ``itune.<name>``."""
 
 _GROUPS = {f"itune.{stage}": stage for stage in GROUPS}
 
-UNKNOWN = "unknown"
-"""Distribution and version of an entry whose metadata is damaged; the policy refuses it."""
+UNKNOWN = "?"
+"""Distribution and version of an entry whose metadata is damaged; the policy refuses it. No distribution can be called
+that, as there is one of the name ``unknown``."""
 
 
 @dataclass(frozen=True, order=True)
@@ -122,7 +125,10 @@ def find(stage: str, name: str, prefer: Mapping[str, str] | None = None) -> Entr
             )
     if len(matches) > 1:
         owners = sorted({canonicalize_name(entry.distribution) for entry in matches})
-        decide = f"say which in the recipe: plugins: {{prefer: {{{stage}/{name}: {owners[0]}}}}}; or "
+        decide = (
+            f"for steps of a recipe, say which there: plugins: {{prefer: {{{stage}/{name}: {owners[0]}}}}}; "
+            "for a command without a recipe, "
+        )
         raise PluginError(
             "E-PLUGIN-002",
             f"{stage}/{name} is published by {len(matches)} distributions",
@@ -213,14 +219,16 @@ def _scan(path: tuple[str, ...]) -> dict[str, list[Entry]]:
             continue
         if not points:  # parsing the metadata is the slow part of a scan
             continue
-        owner = _owner(distribution)
+        owner = _owner(one, distribution)
         for point in points:
             stage = _GROUPS[point.group]
             found.setdefault(stage, []).append(Entry(stage, point.name, point.value, *owner))
     return {stage: sorted(members) for stage, members in found.items()}
 
 
-def _owner(distribution: Distribution) -> tuple[str, str, str, tuple[str, ...]]:
+def _owner(one: Installed, distribution: Distribution) -> tuple[str, str, str, tuple[str, ...]]:
+    from packaging.utils import canonicalize_name
+
     location = str(distribution.locate_file(""))
     try:
         readable = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO")
@@ -231,6 +239,7 @@ def _owner(distribution: Distribution) -> tuple[str, str, str, tuple[str, ...]]:
         return UNKNOWN, UNKNOWN, location, ()
     metadata = distribution.metadata
     name, version = metadata["Name"], metadata["Version"]
-    if not name or not version:
+    # Locks and leave go by the name: two of them for one distribution, and anybody's could pass for the core.
+    if not name or not version or canonicalize_name(name) != one.name:
         return UNKNOWN, UNKNOWN, location, ()
     return name, version, location, tuple(distribution.requires or ())

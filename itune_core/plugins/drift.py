@@ -6,29 +6,32 @@ may write the environment and means harm: they could write the checker, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from itune_core.api.errors import PluginError
-from itune_core.plugins import catalog, records
+from itune_core.plugins import catalog, integrity, records
 from itune_core.plugins.catalog import UNKNOWN, Entry
-from itune_core.plugins.installed import Installed, installed
+from itune_core.plugins.installed import Installed, installed, of_this_environment
 from itune_core.plugins.lock import Lock, Locked
 from itune_core.plugins.policy import CORE, bound_on_core
+from itune_core.plugins.shadowing import belongs, covered
 from itune_core.plugins.sources import source_digest
-
-_SHOWN = 5
-"""Files of one distribution that a message names."""
+from itune_core.plugins.startup import nobodys_startup_files
 
 
 @dataclass(frozen=True)
 class Drift:
-    """One difference between lock and environment: whose, and the error that says what it is and what mends it."""
+    """One difference between lock and environment: whose, and the error that says what it is and what mends it.
+
+    Attributes:
+        distribution: in its normal spelling; empty if it is nobody's.
+        error: what, and how to mend it.
+    """
 
     distribution: str
     error: PluginError
@@ -65,7 +68,7 @@ def refuse(lock: Lock, recipe: Path, uses: Iterable[str] = ()) -> None:
         uses: labels that the recipe uses, so that one which is not locked is told as such.
 
     Raises:
-        PluginError: the difference, ``E-LOCK-010`` to ``023``; :class:`DriftError` if there are several.
+        PluginError: the difference, ``E-LOCK-010`` to ``026``; :class:`DriftError` if there are several.
     """
     errors = [drift.error for drift in drifts(lock, recipe, uses)]
     if len(errors) == 1:
@@ -81,22 +84,28 @@ def drifts(lock: Lock, recipe: Path, uses: Iterable[str] = ()) -> list[Drift]:
     """Every difference between a lock and this environment, in the order of the lock; then what is not in it."""
     here = installed()
     entries = [entry for stage in catalog.GROUPS for entry in catalog.entries(stage)]
+
+    def of_locked(file: Path) -> bool:
+        """Whether a locked distribution brought a file."""
+        ones = (here[name] for name in lock.packages.keys() & here.keys())
+        beside = (one for one in ones if file.is_relative_to(one.site))
+        return any(file.relative_to(one.site).as_posix() in (records.listed(one) or ()) for one in beside)
+
     found: list[Drift] = []
     for locked in lock.packages.values():
-        errors = list(_package(locked, here.get(locked.name), recipe))
+        errors = list(_package(locked, here.get(locked.name), recipe, of_locked))
         if not errors and locked.entry_points:
-            errors = list(_bound(locked, entries, here, recipe))
+            errors = [*_bound(locked, entries, here, recipe), *_published(locked, entries, recipe)]
         found += [Drift(locked.name, error) for error in errors]
-    return found + list(_extra(lock, entries, recipe, frozenset(uses)))
+    found += _covered(lock, here)
+    told = {drift.distribution for drift in found}
+    found += [drift for drift in _extra(lock, entries, recipe, frozenset(uses)) if drift.distribution not in told]
+    return found + [Drift("", error) for error in _startup(lock, here)]
 
 
-def added_files(here: Installed) -> list[Path]:
-    """Files in the folders of a distribution's packages that no distribution brought there."""
-    files = records.read(here)
-    return [] if files is None else [here.site / name for name in _nobodys(records.compare(here, files).added, here)]
-
-
-def _package(locked: Locked, here: Installed | None, recipe: Path) -> Iterator[PluginError]:
+def _package(
+    locked: Locked, here: Installed | None, recipe: Path, of_locked: Callable[[Path], bool]
+) -> Iterator[PluginError]:
     """What is wrong with one locked distribution."""
     owner = f"{'plugin ' if locked.entry_points else ''}{locked.name}"
     sync, again = f"itune sync {recipe}", f"itune lock {recipe}"
@@ -140,53 +149,7 @@ def _package(locked: Locked, here: Installed | None, recipe: Path) -> Iterator[P
             fix=f"{again}, once they are as you want them",
         )
     if locked.record is not None:
-        yield from _files(locked, here, sync)
-
-
-def _files(locked: Locked, here: Installed, sync: str) -> Iterator[PluginError]:
-    """Where the files of a distribution that was installed from a wheel are not those of the locked wheel."""
-    owner, where = f"{locked.name} {locked.version}", str(here.site)
-    files = records.read(here)
-    if files is None or records.digest(files) != locked.record:
-        yield PluginError(
-            "E-LOCK-016",
-            f"the installed {owner} is another build than the locked one",
-            where=str(here.info / records.RECORD),
-            why="that file is missing" if files is None else "it lists other files than the locked wheel",
-            fix=sync,
-        )
-        return
-    difference = records.compare(here, files)
-    if difference.edited:
-        names = _listed(difference.edited)
-        yield PluginError("E-LOCK-011", f"files of {owner} were edited: {names}", where=where, fix=sync)
-    if difference.removed:
-        names = _listed(difference.removed)
-        yield PluginError("E-LOCK-013", f"files of {owner} were removed: {names}", where=where, fix=sync)
-    if difference.added and (added := _nobodys(difference.added, here)):
-        names = _listed(added)
-        yield PluginError(
-            "E-LOCK-012", f"files were added to {owner}: {names}", where=where, fix=f"{sync} deletes them"
-        )
-    for package in locked.modules:
-        spec = find_spec(package)
-        if spec and spec.origin and not Path(spec.origin).is_relative_to(here.site):
-            yield PluginError(
-                "E-LOCK-021",
-                f"importing {package} would not give the locked {owner}",
-                where=spec.origin,
-                why="that folder comes first on Python's path",
-                fix="take it off PYTHONPATH, or start itune in another folder",
-            )
-
-
-def _nobodys(added: Iterable[str], here: Installed) -> list[str]:
-    """Those of `added` that no other distribution in that folder brought (two may share a package's folder)."""
-    owned: set[str] = set()
-    for other in installed([str(here.site)]).values():
-        if other.name != here.name:
-            owned.update(records.read(other) or ())
-    return [path for path in added if path not in owned]
+        yield from integrity.differences(locked, here, sync, of_locked)
 
 
 def _bound(locked: Locked, entries: list[Entry], here: Mapping[str, Installed], recipe: Path) -> Iterator[PluginError]:
@@ -205,11 +168,50 @@ def _bound(locked: Locked, entries: list[Entry], here: Mapping[str, Installed], 
         )
 
 
+def _published(locked: Locked, entries: list[Entry], recipe: Path) -> Iterator[PluginError]:
+    """Whether a plugin publishes what was locked. The metadata of a checkout is in no RECORD."""
+    points = {entry.label: entry.value for entry in entries if canonicalize_name(entry.distribution) == locked.name}
+    if points != locked.entry_points:
+        changed = sorted({label for label, _ in points.items() ^ locked.entry_points.items()})
+        yield PluginError(
+            "E-LOCK-025",
+            f"{locked.name} {locked.version} does not publish what was locked: {', '.join(changed)}",
+            where=str(locked.checkout) if locked.checkout else None,
+            fix=f"itune lock {recipe}, if it is as you want it; otherwise install it again as it was",
+        )
+
+
+def _covered(lock: Lock, here: Mapping[str, Installed]) -> Iterator[Drift]:
+    """Libraries that another folder hides; of plugins, :mod:`.integrity` knows it file by file."""
+    ones = [
+        here[locked.name]
+        for locked in lock.packages.values()
+        if locked.record is None and locked.checkout is None and locked.name in here
+    ]
+    for site in sorted({one.site for one in ones}):
+        for module, origin in covered(site):
+            owner = next((one for one in ones if one.site == site and belongs(module, records.listed(one) or ())), None)
+            if owner is not None:
+                yield Drift(owner.name, integrity.not_imported(module, f"{owner.name} {owner.version}", origin))
+
+
+def _startup(lock: Lock, here: Mapping[str, Installed]) -> Iterator[PluginError]:
+    """Code that runs before any of this does."""
+    sites = {here[name].site for name in lock.distributions & here.keys()}
+    for path in nobodys_startup_files(sites):
+        yield PluginError(
+            "E-LOCK-026",
+            f"{path.name} runs code whenever Python starts, and belongs to no distribution",
+            where=str(path),
+            fix="read it, and delete it; sync does not",
+        )
+
+
 def _extra(lock: Lock, entries: list[Entry], recipe: Path, uses: frozenset[str]) -> Iterator[Drift]:
     """Distributions that publish plugins and are not in the lock."""
     owned: dict[tuple[str, str, str], list[str]] = {}
     for entry in entries:
-        name: str = canonicalize_name(entry.distribution)
+        name: str = UNKNOWN if entry.distribution == UNKNOWN else canonicalize_name(entry.distribution)
         if name != CORE and name not in lock.distributions:
             owned.setdefault((name, entry.owner, entry.location), []).append(entry.label)
     for (name, owner, location), labels in owned.items():
@@ -221,6 +223,14 @@ def _extra(lock: Lock, entries: list[Entry], recipe: Path, uses: frozenset[str])
                 where=location,
                 fix="delete its *.dist-info folder, which an interrupted install has left behind",
             )
+        elif name in lock.packages:
+            error = PluginError(
+                "E-LOCK-016",
+                f"the installed {owner} is another build than the locked one",
+                where=location,
+                why=f"it publishes {', '.join(sorted(labels))}, and the locked one is a library",
+                fix=f"itune sync {recipe}; itune lock {recipe} locks it as it is",
+            )
         elif used:
             error = PluginError(
                 "E-LOCK-020",
@@ -229,11 +239,14 @@ def _extra(lock: Lock, entries: list[Entry], recipe: Path, uses: frozenset[str])
                 fix=f"itune lock {recipe} --with {name}, if you trust it",
             )
         else:
+            ours = of_this_environment(Path(location))
+            away = f"itune sync {recipe} uninstalls it" if ours else "take that folder off PYTHONPATH"
             error = PluginError(
                 "E-LOCK-015",
                 f"{owner} is installed, publishes {', '.join(sorted(labels))}, and is not in the lock",
                 where=location,
-                fix=f"itune sync {recipe} uninstalls it; itune lock {recipe} --with {name} locks it",
+                why=None if ours else "it is on Python's path and not in this environment: sync cannot uninstall it",
+                fix=f"{away}; or itune lock {recipe} --with {name} locks it",
             )
         yield Drift(name, error)
 
@@ -243,9 +256,3 @@ def _same(one: str, other: str) -> bool:
         return Version(one) == Version(other)
     except InvalidVersion:
         return one == other
-
-
-def _listed(files: Iterable[str]) -> str:
-    names = list(files)
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

@@ -14,6 +14,7 @@ from importlib.metadata import Distribution
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class Installed:
 
     Attributes:
         name: in its normal spelling.
-        versions: its version; more than one if an interrupted upgrade has left two metadata folders side by side.
-        info: its metadata folder (of the first version), ``<site>/<name>-<version>.dist-info``.
+        versions: its version; more than one, oldest first, if an interrupted upgrade has left two metadata folders.
+        info: its metadata folder (of the newest version), ``<site>/<name>-<version>.dist-info``.
     """
 
     name: str
@@ -32,7 +33,7 @@ class Installed:
 
     @property
     def version(self) -> str:
-        return self.versions[0]
+        return self.versions[-1]
 
     @property
     def site(self) -> Path:
@@ -41,17 +42,24 @@ class Installed:
 
     @property
     def checkout(self) -> Path | None:
-        """The folder of its sources, if it is installed to be edited (``pip install -e``)."""
-        try:
-            origin = json.loads((self.info / "direct_url.json").read_text("utf-8"))
-        except FileNotFoundError:
-            return None
-        if not origin.get("dir_info", {}).get("editable"):
-            return None
-        from urllib.parse import urlsplit
-        from urllib.request import url2pathname
+        """The folder of its sources, if it is installed to be edited (``pip install -e``).
 
-        return Path(url2pathname(urlsplit(origin["url"]).path))
+        A damaged note of where it came from says nothing: it is taken for a wheel, whose files are compared.
+        """
+        try:
+            origin = json.loads((self.info / "direct_url.json").read_bytes())
+        except (OSError, ValueError, RecursionError):  # mostly: there is none
+            return None
+        match origin:
+            case {"url": str(url), "dir_info": {"editable": True}}:
+                from urllib.parse import urlsplit
+                from urllib.request import url2pathname
+
+                try:
+                    return Path(url2pathname(urlsplit(url).path))
+                except ValueError:
+                    return None
+        return None
 
     def metadata(self) -> Distribution:
         """All that its metadata says."""
@@ -72,9 +80,30 @@ def installed(path: list[str] | None = None) -> dict[str, Installed]:
             if name:
                 here.setdefault(canonicalize_name(name), []).append((version, info))
         for name, members in here.items():
-            versions = tuple(version for version, _ in sorted(members))
-            found.setdefault(name, Installed(name, versions, min(members)[1]))
+            members.sort(key=_age)
+            versions = tuple(version for version, _ in members)
+            found.setdefault(name, Installed(name, versions, members[-1][1]))
     return found
+
+
+def of_this_environment(folder: Path) -> bool:
+    """Whether installers install into `folder`, and so may change what is in it.
+
+    ``sys.path`` has others: those of PYTHONPATH and of ``.pth`` files, the outer site of a virtual environment.
+    """
+    import sysconfig
+
+    places = (Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib"))
+    return folder.resolve() in places
+
+
+def _age(member: tuple[str, Path]) -> tuple[bool, Version | str, Path]:
+    """What puts the folders of one distribution in order: text that is no version is older than all that are."""
+    text, info = member
+    try:
+        return True, Version(text), info
+    except InvalidVersion:
+        return False, text, info
 
 
 def _metadata_folders(folder: Path) -> list[Path]:

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -38,7 +39,7 @@ def pip() -> list[str] | None:
         good = Version(version("pip")) >= OLDEST_PIP
     except PackageNotFoundError:
         return None
-    return [sys.executable, "-m", "pip"] if good else None
+    return [sys.executable, "-P", "-m", "pip"] if good else None  # -P: no pip.py of the folder that we are in
 
 
 def uv() -> list[str] | None:
@@ -128,11 +129,13 @@ def uninstall(names: Sequence[str]) -> None:
         PluginError: ``E-LOCK-030`` there is neither pip nor uv; ``E-LOCK-032`` they fail.
     """
     if tool := uv():
-        _must([*tool, "uninstall", "--python", sys.executable, *names], Path.cwd())
+        call = [*tool, "uninstall", "--python", sys.executable, *names]
     elif tool := pip():
-        _must([*tool, "uninstall", "--disable-pip-version-check", "--yes", *names], Path.cwd())
+        call = [*tool, "uninstall", "--disable-pip-version-check", "--yes", *names]
     else:
         raise _no_tool()
+    with tempfile.TemporaryDirectory(prefix="itune-uninstall-") as folder:
+        _must(call, Path(folder))
 
 
 def _must(call: list[str], folder: Path) -> None:
@@ -162,7 +165,8 @@ def _run(
 
 def _named(call: list[str]) -> str:
     """A call without its options: ``python -m pip lock``."""
-    return " ".join([Path(call[0]).name, *call[1 : 4 if call[1] == "-m" else 3]])
+    said = [part for part in call[1:5] if part != "-P"]
+    return " ".join([Path(call[0]).name, *said[: 3 if said[0] == "-m" else 2]])
 
 
 def _last_words(done: subprocess.CompletedProcess[str]) -> str:

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+from packaging.version import InvalidVersion, Version
 
 from itune_core.api.errors import PluginError
+from itune_core.plugins.policy import CORE
 
 NAME = "pylock.itune.toml"
 FORMAT = 1
@@ -33,7 +38,8 @@ class Locked:
         record: digest of its wheel's RECORD (:func:`itune_core.plugins.records.digest`); None where the version is
             all that is verified: libraries that have nothing to do with itune, and the core.
         checkout: folder of its sources, if it is installed to be edited; such an entry is for development only.
-        sources: digest of the sources of such a one; None if it is the core.
+        sources: digest of the sources of such a one; None if it is the core, or publishes nothing and has no module
+            that could be found by its name.
     """
 
     name: str
@@ -94,7 +100,8 @@ def find(recipe: Path) -> Lock | None:
         PluginError: as :func:`read`.
     """
     file = beside(recipe)
-    return read(file) if file.exists() else None
+    # A link that leads nowhere is a lock that cannot be read: taken for none, it would let in what is not locked.
+    return read(file) if os.path.lexists(file) else None
 
 
 def none_beside(recipe: Path) -> PluginError:
@@ -108,22 +115,29 @@ def read(file: Path) -> Lock:
     """Read a lock.
 
     Raises:
-        PluginError: ``E-LOCK-002`` it cannot be read or says two things of one distribution; ``E-LOCK-003`` it is of a
-            version that this itune does not know; ``E-LOCK-004`` it is for other versions of Python.
+        PluginError: ``E-LOCK-002`` it cannot be read, says two things of one distribution, or does not say what a
+            plugin is to be verified by; ``E-LOCK-003`` it is of a version that this itune does not know;
+            ``E-LOCK-004`` it is for other versions of Python; ``E-LOCK-006`` it names sources that would have to be
+            built.
     """
-    from packaging.pylock import Package, Pylock, PylockUnsupportedVersionError, PylockValidationError
+    from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError
 
-    content = file.read_bytes()
     try:
+        content = file.read_bytes()
         document = tomllib.loads(content.decode())
         pylock = Pylock.from_dict(document)
-        ours = _ours(document)
+        applying = [package for package in pylock.packages if _applies(package)]
     except PylockUnsupportedVersionError as error:
         raise PluginError(
             "E-LOCK-003", f"{file.name} is of another version: {error}", where=str(file), fix=_AGAIN
         ) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, PylockValidationError) as error:
-        raise PluginError("E-LOCK-002", f"{file.name} is no lock: {error}", where=str(file), fix=_AGAIN) from error
+    except RecursionError as error:
+        raise no_lock(file, "it is nested too deeply") from error
+    # ValueError: bytes that are no text, text that is no TOML, integers of thousands of digits, markers that compare
+    # what cannot be compared
+    except (OSError, ValueError, PylockValidationError) as error:
+        raise no_lock(file, str(error)) from error
+    ours = _ours(document)
     if ours.get("version") != FORMAT:
         raise PluginError(
             "E-LOCK-003",
@@ -132,21 +146,39 @@ def read(file: Path) -> Lock:
             fix=_AGAIN,
         )
     _check_python(file, pylock)
-
-    def applies(package: Package) -> bool:
-        return package.marker is None or package.marker.evaluate(context="lock_file")
-
     packages: dict[str, Locked] = {}
-    for package in filter(applies, pylock.packages):
+    for package in applying:
         if package.name in packages:
-            raise PluginError(
-                "E-LOCK-002", f"{file.name} is no lock: it has {package.name} twice", where=str(file), fix=_AGAIN
-            )
+            raise no_lock(file, f"it has {package.name} twice")
+        _check_built(package, file)
         packages[package.name] = _locked(package, file)
     return Lock(file, hashlib.sha256(content).hexdigest(), packages, document)
 
 
 _AGAIN = "itune lock RECIPE writes it anew; a version control system may have the one that was good"
+
+
+def no_lock(file: Path, why: str) -> PluginError:
+    """The error of a lock that cannot be used as one."""
+    return PluginError("E-LOCK-002", f"{file.name} is no lock: {why}", where=str(file), fix=_AGAIN)
+
+
+def is_wheel(source: Any) -> bool:
+    """Whether what an ``archive`` of a lock names is a wheel.
+
+    Args:
+        source: its table, with ``url`` or ``path``; None is no wheel.
+    """
+    return bool(source) and (source.get("path") or urlsplit(source.get("url", "")).path).endswith(".whl")
+
+
+def _applies(package: Any) -> bool:
+    from packaging.markers import UndefinedEnvironmentName
+
+    try:
+        return package.marker is None or package.marker.evaluate(context="lock_file")
+    except UndefinedEnvironmentName as error:
+        raise ValueError(f"the marker of {package.name} asks for {error}, which locks do not know") from error
 
 
 def _ours(table: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -167,24 +199,58 @@ def _check_python(file: Path, pylock: Any) -> None:
         )
 
 
+_OBJECT = re.compile(r"\w+(\.\w+)*\s*:\s*\w+(\.\w+)*(\s*\[[^\]\n]*\])?")
+
+
+def is_object(value: Any) -> bool:
+    """Whether `value` names something that can be imported as an entry point: ``module.of.it:Attribute``."""
+    return isinstance(value, str) and bool(_OBJECT.fullmatch(value)) and modules("", [value]) != ["__main__"]
+
+
 def _locked(package: Any, file: Path) -> Locked:
     ours = _ours({"tool": package.tool})
-    points = ours.get("entry-points", {})
-    values = points.values() if isinstance(points, Mapping) else [None]
-    texts = [ours.get("record", ""), ours.get("sources", ""), *values]
-    if not all(isinstance(text, str) for text in texts):
-        raise PluginError(
-            "E-LOCK-002",
-            f"{file.name} is no lock: what it says of {package.name} under tool.itune is not of its form",
-            where=str(file),
-            fix=_AGAIN,
-        )
-    folder = package.directory and Path(os.path.normpath(file.parent.absolute() / package.directory.path))
+    points, record, sources = ours.get("entry-points", {}), ours.get("record"), ours.get("sources")
+    version = str(package.version or ours.get("version", ""))
+    path = package.directory.path if package.directory else None
+    if (
+        not (isinstance(points, Mapping) and all(map(is_object, points.values())))
+        or not all(digest is None or isinstance(digest, str) for digest in (record, sources))
+        or not is_version(version)
+        or "\0" in (path or "")
+    ):
+        raise no_lock(file, f"what it says of {package.name} is not of its form")
+    if points and package.name != CORE and not (record if path is None else sources):
+        # Its version alone would verify nothing, so a line taken out would let in whatever bears that version.
+        missing = "record" if path is None else "sources"
+        raise no_lock(file, f"{package.name} publishes plugins, and there is no tool.itune.{missing} to verify it by")
     return Locked(
         name=package.name,
-        version=str(package.version or ours.get("version", "")),
+        version=version,
         entry_points=points,
-        record=ours.get("record"),
-        checkout=folder,
-        sources=ours.get("sources"),
+        record=record,
+        checkout=Path(os.path.normpath(file.parent.absolute() / path)) if path is not None else None,
+        sources=sources,
     )
+
+
+def is_version(text: str) -> bool:
+    """Whether it is a version as Python packages have them (PEP 440)."""
+    try:
+        Version(text)
+    except InvalidVersion:
+        return False
+    return True
+
+
+def _check_built(package: Any, file: Path) -> None:
+    """Refuse what an installer would build: that runs its code, with tools that no lock names."""
+    archive = package.archive and {"path": package.archive.path, "url": package.archive.url or ""}
+    if not (package.wheels or package.directory or is_wheel(archive)):
+        wanted = f"{package.name}=={package.version}" if package.version else package.name
+        raise PluginError(
+            "E-LOCK-006",
+            f"{file.name} has {package.name} as sources, and nothing is built from a lock",
+            where=str(file),
+            why="building runs code of the package, with tools that the lock does not name",
+            fix=f"pip wheel --no-deps {wanted} -w wheels; then itune lock RECIPE --find-links wheels",
+        )

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from itune_core import __version__
 from itune_core.api.errors import PluginError
@@ -80,7 +81,8 @@ def check(entry: Entry, policy: Policy, core_version: str = __version__) -> None
             "E-PLUGIN-013",
             f"{entry.label} ({entry.value}) belongs to a distribution whose metadata is damaged",
             where=entry.location,
-            why="the *.dist-info folder has no readable METADATA; an interrupted install leaves that behind",
+            why="the *.dist-info folder has no readable METADATA, as an interrupted install leaves it behind, "
+            "or one that bears another name than the folder",
             fix="delete the folder, or install the distribution again with pip install --force-reinstall",
         )
     name = canonicalize_name(entry.distribution)
@@ -133,9 +135,16 @@ def bound_on_core(requires: Iterable[str]) -> SpecifierSet:
     """
     bound = SpecifierSet()
     for requirement in requirements_on_core(requires):
-        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+        if _applies(requirement):
             bound &= requirement.specifier
     return bound
+
+
+def _applies(requirement: Requirement) -> bool:
+    try:
+        return requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    except (UndefinedComparison, UndefinedEnvironmentName):
+        return False  # as with what cannot be read: no bound, which is refused
 
 
 def requirements_on_core(requires: Iterable[str]) -> Iterator[Requirement]:
@@ -153,12 +162,19 @@ def _upgrade(entry: Entry, bound: SpecifierSet, core_version: str) -> str:
     """Which side is behind: the core if the bound begins above it, otherwise the plugin."""
     here = Version(core_version)
     lower = [part for part in bound if part.operator in (">", ">=", "~=", "==", "===")]
-    if any(Version(part.version.removesuffix(".*")) > here for part in lower):
+    if any(_above(part.version.removesuffix(".*"), here) for part in lower):
         return f"upgrade the core: pip install '{CORE}{bound}'"
     return (
         f"upgrade the plugin: pip install --upgrade {entry.distribution}; "
         f"or, if there is no newer one, use a core it knows: pip install '{CORE}{bound}'"
     )
+
+
+def _above(version: str, here: Version) -> bool:
+    try:
+        return Version(version) > here
+    except InvalidVersion:  # "===" takes any text
+        return False
 
 
 def _next_major(version: str) -> str:

@@ -13,7 +13,10 @@ def source_files(package: str) -> Iterator[tuple[str, Path]]:
 
     Imports nothing. A package that cannot be found has no files.
     """
-    spec = find_spec(package)
+    try:
+        spec = find_spec(package)
+    except ValueError:  # not a name of a module, or that of the running script
+        return
     roots = [Path(root) for root in (spec.submodule_search_locations or [])] if spec else []
     if not roots and spec and spec.origin:
         roots = [Path(spec.origin)]

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import importlib
 import shutil
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from itune_core.plugins import catalog, installers, records
-from itune_core.plugins.drift import Drift, added_files, drifts, refuse
-from itune_core.plugins.installed import installed
+from itune_core.api.errors import PluginError
+from itune_core.plugins import catalog, installers, integrity, records
+from itune_core.plugins.drift import drifts, refuse
+from itune_core.plugins.installed import Installed, installed, of_this_environment
 from itune_core.plugins.lock import Lock
 from itune_core.plugins.locking import subset
+from itune_core.plugins.policy import CORE
 
 
 @dataclass(frozen=True)
@@ -35,66 +40,145 @@ class Changes:
 
 
 def changes(lock: Lock, recipe: Path) -> Changes:
-    """What must be done for this environment to be the locked one. Changes nothing."""
+    """What must be done for this environment to be the locked one. Changes nothing.
+
+    Raises:
+        PluginError: an installer would do harm: ``E-LOCK-024`` folders of a distribution are links; ``E-LOCK-040`` it
+            lies in a folder that is not of this environment, and hides what would be installed; ``E-LOCK-041`` nobody
+            knows which files are its own.
+    """
     found = drifts(lock, recipe)
     here = installed()
-    drifted = {drift.distribution for drift in found} & lock.packages.keys()
+    drifted = {
+        drift.distribution for drift in found if drift.error.code not in _NOT_BY_INSTALLING
+    } & lock.packages.keys()
     wheels = {name for name in drifted if lock.packages[name].checkout is None}
     # A library that depends on the core, and every plugin, is verified file by file: none of it may come from a cache.
-    replace = {name for name in wheels if name in here and lock.packages[name].record is not None}
+    # The same version of another build is for an installer what is there already.
+    builds = {drift.distribution for drift in found if drift.error.code not in ("E-LOCK-010", "E-LOCK-014")}
+    replace = {name for name in wheels if name in here and (lock.packages[name].record is not None or name in builds)}
+    extra = {drift.distribution for drift in found if drift.error.code == "E-LOCK-015"} & here.keys()
+    uninstall = {name for name in extra if of_this_environment(here[name].site)}
+    for name in sorted(uninstall | (wheels & here.keys())):
+        _refuse_harm(here[name])
     return Changes(
-        uninstall=tuple(sorted({drift.distribution for drift in found if _is_extra(drift, lock)} & here.keys())),
+        uninstall=tuple(sorted(uninstall)),
         install=tuple(sorted(wheels - replace)),
         replace=tuple(sorted(replace)),
     )
 
 
-def sync(lock: Lock, recipe: Path, wanted: Changes) -> list[Path]:
+def sync(lock: Lock, recipe: Path, wanted: Changes, tell: Callable[[str], object] = lambda line: None) -> None:
     """Do what :func:`changes` gave, then verify.
 
-    Returns:
-        Files that were deleted because they lay in the folder of a plugin and belonged to nobody.
+    Args:
+        lock: what is to be.
+        recipe: whose lock it is.
+        wanted: what is to be done for it.
+        tell: is given a line of each file that will be deleted because it lies in the folder of a plugin and belongs
+            to nobody; before the first is.
 
     Raises:
         PluginError: ``E-LOCK-030``, ``E-LOCK-032`` as of :mod:`.installers`; or what still differs afterwards, such
-            as a checkout, which nothing is installed for.
+            as a checkout, which nothing is installed for; ``E-LOCK-042`` the same, told by a core just installed.
     """
     if wanted.uninstall:
         installers.uninstall(wanted.uninstall)
     with tempfile.TemporaryDirectory(prefix="itune-sync-") as folder:
         for names, afresh in ((wanted.replace, True), (wanted.install, False)):
             if names:
-                _drop_without_record(names)
                 part = Path(folder, "pylock.part.toml")
                 subset(lock.document, names, lock.file.parent, part)
-                installers.install(part, afresh=afresh)
+                with _set_aside(names):
+                    installers.install(part, afresh=afresh)
     _look_again()
-    deleted = _delete_added(lock)
-    refuse(lock, recipe)
-    return deleted
+    _delete_added(lock, tell)
+    if CORE in (*wanted.install, *wanted.replace):
+        _verify_anew(recipe)
+    else:
+        refuse(lock, recipe)
 
 
-def _is_extra(drift: Drift, lock: Lock) -> bool:
-    return drift.distribution not in lock.packages
+_NOT_BY_INSTALLING = ("E-LOCK-012", "E-LOCK-021", "E-LOCK-022", "E-LOCK-025")
+"""Differences of a distribution whose own files are right."""
 
 
-def _drop_without_record(names: Iterable[str]) -> None:
-    """A distribution without RECORD cannot be uninstalled: its metadata goes, and its files are written over."""
+def _refuse_harm(one: Installed) -> None:
+    """Pass, or say why installers must not touch an installed distribution."""
+    if not of_this_environment(one.site):  # installers leave it alone, whatever it is
+        if _comes_first(one.site):
+            raise PluginError(
+                "E-LOCK-040",
+                f"{one.name} {one.version} is not of this environment, and hides what sync would install",
+                where=str(one.info),
+                why="that folder comes first on Python's path, and is none that packages are installed into",
+                fix="take it off PYTHONPATH, or use a virtual environment; then type the same again",
+            )
+        return
+    files = records.read(one)
+    if files is not None and (links := records.links(one, files)):
+        raise integrity.linked(one, links)
+    if files is None and (one.info.suffix != ".dist-info" or one.info.is_symlink()):
+        raise PluginError(
+            "E-LOCK-041",
+            f"{one.name} {one.version} was installed by an old tool, without a list of its files",
+            where=str(one.info),
+            why="what is installed over it would be mixed with what it leaves behind",
+            fix=f"pip uninstall {one.name}, or delete its files; then type the same again",
+        )
+
+
+def _comes_first(folder: Path) -> bool:
+    """Whether Python looks into `folder` before it looks into this environment."""
+    first = next((path for path in map(Path, sys.path) if path == folder or of_this_environment(path)), None)
+    return first == folder
+
+
+@contextmanager
+def _set_aside(names: Iterable[str]) -> Iterator[None]:
+    """A distribution without RECORD cannot be uninstalled: its metadata goes, and its files are written over.
+
+    It comes back if the installer fails.
+    """
     here = installed()
-    for name in names:
-        one = here.get(name)
-        if one is not None and records.read(one) is None:
-            shutil.rmtree(one.info, ignore_errors=True)
+    ones = [here[name] for name in names if name in here]
+    moved = {}
+    for one in ones:
+        if of_this_environment(one.site) and records.read(one) is None:
+            moved[one.info] = one.info.rename(one.info.with_name(f"{one.info.name}.set-aside"))
+    try:
+        yield
+    except BaseException:
+        for info, aside in moved.items():
+            if not info.exists():
+                aside.rename(info)
+        raise
+    for aside in moved.values():
+        shutil.rmtree(aside, ignore_errors=True)
 
 
-def _delete_added(lock: Lock) -> list[Path]:
+def _delete_added(lock: Lock, tell: Callable[[str], object]) -> None:
     """Installers leave what they do not know."""
     here = installed()
     verified = [here[name] for name, package in lock.packages.items() if package.record is not None and name in here]
-    deleted = [path for one in verified for path in added_files(one)]
-    for path in deleted:
+    strays = [path for one in verified if of_this_environment(one.site) for path in integrity.deletable(one)]
+    for path in strays:
+        tell(f"deleting {path}, which belongs to no distribution")
+    for path in strays:
         path.unlink()
-    return deleted
+
+
+def _verify_anew(recipe: Path) -> None:
+    """Verify with the core that was just installed: this process is still, in part, the one before."""
+    call = [sys.executable, "-P", "-m", "itune_core.cli.main", "lock", "--check", str(recipe)]
+    done = subprocess.run(call, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        raise PluginError(
+            "E-LOCK-042",
+            f"{CORE} was installed anew, and says that this environment is not the locked one",
+            why=(done.stderr or done.stdout).strip().replace("\n", "\n    "),
+            fix=f"what it says; then itune sync {recipe}",
+        )
 
 
 def _look_again() -> None:

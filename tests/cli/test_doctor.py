@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from itune_core.cli.checkup import bounds, leftovers, libraries, machine
+from itune_core.cli.checkup import bounds, leftovers, libraries, machine, plugins
 from itune_core.cli.checkup.finding import Finding
 from itune_core.engine import embedded
 from itune_core.plugins import catalog
@@ -80,6 +82,68 @@ def test_folders_that_cannot_be_written_to_are_told(homes: Path, monkeypatch: py
     found = bad(machine.folders())
     assert list(found) == ["project folder", "cache of models", "cache of the model hub"]
     assert "ITUNE_CACHE" in str(found["cache of models"].advice)
+
+
+def test_advice_is_for_what_is_in_the_way(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (homes / "file").write_text("")
+    for value in ("file", "file/inside"):
+        monkeypatch.setenv("ITUNE_CACHE", str(homes / value))
+        finding = bad(machine.folders())["cache of models"]
+        assert finding.seen.endswith("Not a directory")
+        assert finding.advice == f"{homes / 'file'} is a file: move it away, or set ITUNE_CACHE"
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.EACCES, "mend its rights, or set ITUNE_CACHE"),
+        (errno.EPERM, "mend its rights, or set ITUNE_CACHE"),
+        (errno.ENOSPC, "make room on its disk, or set ITUNE_CACHE"),
+        (errno.EDQUOT, "make room on its disk, or set ITUNE_CACHE"),
+        (errno.EROFS, "its disk can only be read: set ITUNE_CACHE to a folder on another"),
+        (errno.EIO, "set ITUNE_CACHE to a folder that can be written to"),
+    ],
+    ids=errno.errorcode.get,
+)
+def test_each_refusal_has_its_own_advice(
+    homes: Path, monkeypatch: pytest.MonkeyPatch, number: int, advice: str
+) -> None:
+    """What the kernel would say; a test cannot fill a disk."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(machine.tempfile, "TemporaryFile", refuse)
+    finding = bad(machine.folders())["cache of models"]
+    assert os.strerror(number) in finding.seen
+    assert finding.advice == advice
+
+
+@pytest.mark.parametrize("ended", ["import os; os._exit(7)", "import os; os.kill(os.getpid(), 9)"])
+def test_a_process_that_dies_before_any_plugin_blames_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended: str
+) -> None:
+    """A broken Python or a ``sitecustomize`` is no plugin's fault."""
+    (tmp_path / "start").mkdir()
+    (tmp_path / "start" / "sitecustomize.py").write_text(f"print('half a line', flush=True)\n{ended}\n")
+    entries = [entry for entry in catalog.entries("filters") if entry.owner.startswith("itune-filters")][:2]
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "start"))
+    (finding,) = plugins._load(entries, [])
+    assert not finding.well
+    assert finding.subject == "plugins"
+    assert ("exit code 7" if "7" in ended else "signal 9") in finding.seen
+    assert "before it came to a plugin" in finding.seen
+    assert finding.advice
+
+
+def test_a_plugin_that_ends_the_process_is_blamed_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = [entry for entry in catalog.entries("filters") if entry.owner.startswith("itune-filters")][:2]
+    (tmp_path / "ends_it.py").write_text("import os\nos._exit(5)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    lost = replace(good[0], name="lost", value="ends_it:X")
+    found = list(plugins._load([lost, good[1]], []))
+    assert [finding.subject for finding in found] == ["filters/lost", good[1].label]
+    assert "ended the process with exit code 5" in found[0].seen
 
 
 def test_the_hubs_cache_is_where_huggingface_hub_has_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ distributions that publish the same target; its entry points do not know their d
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -206,3 +207,29 @@ def test_a_preference_is_not_fulfilled_by_somebody_else(site) -> None:
         catalog.find("trainers", "ppo", {"trainers/ppo": "acme-three"})
     assert "acme-one 1.0" in str(caught.value.why)
     assert "pip install acme-three" in str(caught.value.fix)
+
+
+def test_a_folder_whose_metadata_bears_another_name_is_damaged(site) -> None:
+    """Else anybody's could pass for the core, which needs no leave."""
+    info = site.install("evil", {"filters/borrowed": "evil:X"}, {"evil": BOMB})
+    (info / "METADATA").write_text((info / "METADATA").read_text().replace("Name: evil", "Name: itune-core"))
+    assert catalog.find("filters", "borrowed").distribution == catalog.UNKNOWN
+
+
+def test_what_stands_for_damaged_metadata_is_nobodys_name(site) -> None:
+    """There is a distribution of the name `unknown`: setuptools named so what it could not read."""
+    site.install("unknown", {"filters/anon": "anon:X"})
+    assert catalog.find("filters", "anon").distribution == "unknown" != catalog.UNKNOWN
+    assert not re.match(r"(?i)[a-z0-9]", catalog.UNKNOWN)
+
+
+def test_a_conflict_is_mended_in_a_recipe_or_by_uninstalling(site) -> None:
+    site.install("acme-alpha", {"filters/both": "alpha:X"})
+    site.install("acme-beta", {"filters/both": "beta:X"})
+    with pytest.raises(PluginError, match="E-PLUGIN-002") as caught:
+        catalog.find("filters", "both")
+    fix = str(caught.value.fix)
+    assert "for steps of a recipe" in fix
+    assert "plugins: {prefer: {filters/both: acme-alpha}}" in fix
+    assert "without a recipe" in fix
+    assert "pip uninstall all but one of acme-alpha, acme-beta" in fix

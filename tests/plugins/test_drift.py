@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
-import sys
-from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import packaging.pylock  # noqa: F401  # while sys.path is short, it could not be imported
 import pytest
@@ -15,11 +13,12 @@ import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from itune_core import __version__
 from itune_core.api.errors import PluginError
 from itune_core.plugins import catalog, lock, records
-from itune_core.plugins.drift import DriftError, added_files, drifts, refuse
+from itune_core.plugins.drift import DriftError, drifts, refuse
 from itune_core.plugins.installed import installed
+from itune_core.plugins.integrity import deletable
+from itune_core.plugins.sources import source_digest
 
 RECIPE = Path("recipe.yaml")
 BOUND = "itune-core>=0.1,<1"
@@ -27,96 +26,28 @@ CHECKOUT = '{"url": "file:///x", "dir_info": {"editable": true}}'
 POINTS = "[itune.filters]\npii = acme_pii:Pii\n"
 
 
-class Environment:
-    """A folder that is all of ``sys.path`` that has distributions, and a lock of what is in it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.site, self.file = folder / "site", folder / lock.NAME
-        self.site.mkdir()
-
-    def install(self, name: str, version: str, files: dict[str, str], points: str = "", requires: str = BOUND) -> Path:
-        """Install a distribution as pip does: with a RECORD, and additions of the installer's own."""
-        info = f"{name.replace('-', '_')}-{version}.dist-info"
-        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nRequires-Dist: {requires}\n"
-        wheel = {**files, f"{info}/METADATA": metadata} | ({f"{info}/entry_points.txt": points} if points else {})
-        rows = []
-        for path, text in wheel.items():
-            (self.site / path).parent.mkdir(parents=True, exist_ok=True)
-            (self.site / path).write_text(text)
-            value = urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
-            rows.append(f"{path},sha256={value},{len(text)}")
-        rows += [
-            f"{info}/INSTALLER,sha256=x,4",
-            f"{info}/RECORD,,",
-            "../../../bin/acme,sha256=x,9",
-            "a/__pycache__/b.pyc,,",
-        ]
-        (self.site / info / "INSTALLER").write_text("pip\n")
-        (self.site / info / "RECORD").write_text("\n".join(rows) + "\n")
-        catalog.refresh()
-        return self.site / info
-
-    def lock(self, **more: object) -> lock.Lock:
-        """Lock what is installed."""
-        packages = []
-        for name, one in sorted(installed([str(self.site)]).items()):
-            points = {
-                f"{point.group.removeprefix('itune.')}/{point.name}": point.value
-                for point in one.metadata().entry_points
-            }
-            ours = {"record": records.digest(records.read(one) or {}), "entry-points": points} if points else {}
-            wheel = {
-                "url": f"https://pypi.invalid/{one.info.stem}-py3-none-any.whl",
-                "hashes": {"sha256": "0" * 64},
-            }
-            package = {"name": name, "version": one.version, "wheels": [wheel]}
-            packages.append({**package, "tool": {"itune": ours}} if ours else package)
-        document = {
-            "lock-version": "1.0",
-            "created-by": "itune",
-            "packages": packages,
-            "tool": {"itune": {"version": 1}},
-        }
-        self.file.write_text(tomli_w.dumps({**document, **more}))
-        return lock.read(self.file)
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
-    """The core, a plugin with a package of three files, and a library."""
-    environment = Environment(tmp_path)
-    bare = [part for part in sys.path if not list(Path(part or ".").glob("*.dist-info"))]
-    monkeypatch.setattr(sys, "path", [str(environment.site), *bare])
-    environment.install("itune-core", __version__, {})
-    package = {"acme_pii/__init__.py": "class Pii: ...\n", "acme_pii/words.txt": "a b c\n", "acme_pii/deep/x.py": "1\n"}
-    environment.install("acme-pii", "1.0", package, POINTS)
-    environment.install("library", "3.0", {"library.py": "2\n"}, requires="other")
-    yield environment
-    catalog.refresh()
-
-
 def codes(found: lock.Lock, *uses: str) -> list[str]:
     return [drift.error.code for drift in drifts(found, RECIPE, uses)]
 
 
-def test_what_was_locked_fits(here: Environment) -> None:
+def test_what_was_locked_fits(here: Any) -> None:
     found = here.lock()
     assert codes(found, "filters/pii") == []
     assert found.distributions == {"acme-pii"}
     refuse(found, RECIPE)
 
 
-def rewrite(here: Environment, path: str, text: str) -> None:
+def rewrite(here: Any, path: str, text: str) -> None:
     (here.site / path).write_text(text)
 
 
-def upgrade(here: Environment, name: str, version: str) -> None:
+def upgrade(here: Any, name: str, version: str) -> None:
     [info] = here.site.glob(f"{name}-*.dist-info")
     info.rename(info.with_name(f"{name}-{version}.dist-info"))
     catalog.refresh()
 
 
-def drop(here: Environment, name: str) -> None:
+def drop(here: Any, name: str) -> None:
     [info] = here.site.glob(f"{name}-*.dist-info")
     for path in info.iterdir():
         path.unlink()
@@ -124,11 +55,19 @@ def drop(here: Environment, name: str) -> None:
     catalog.refresh()
 
 
-def extra(here: Environment, **more: str) -> None:
+def move_and_link(here: Any, folder: str) -> None:
+    """Somebody works on a package elsewhere."""
+    work = here.site.parent / "work"
+    (here.site / folder).rename(work)
+    (work / "notes.txt").write_text("mine")
+    (here.site / folder).symlink_to(work, target_is_directory=True)
+
+
+def extra(here: Any, **more: str) -> None:
     here.install("acme-extra", "0.1", {"acme_extra.py": ""}, "[itune.filters]\nmore = acme_extra:X\n", **more)
 
 
-DRIFTS: dict[str, tuple[Callable[[Environment], object], str, str, str]] = {
+DRIFTS: dict[str, tuple[Callable[[Any], object], str, str, str]] = {
     "plugin upgraded": (
         lambda here: upgrade(here, "acme_pii", "1.1"),
         "E-LOCK-010",
@@ -189,6 +128,49 @@ DRIFTS: dict[str, tuple[Callable[[Environment], object], str, str, str]] = {
         "installed from the checkout /x",
         "itune lock",
     ),
+    "damaged record": (
+        lambda here: (here.site / "acme_pii-1.0.dist-info/RECORD").write_bytes(b"\xff\xfe"),
+        "E-LOCK-016",
+        "missing or damaged",
+        "itune sync",
+    ),
+    "a record of names that no file has": (
+        lambda here: rewrite(here, "acme_pii-1.0.dist-info/RECORD", "a\0b,sha256=x,1\n"),
+        "E-LOCK-016",
+        "missing or damaged",
+        "itune sync",
+    ),
+    "a record of more than can be read": (
+        lambda here: rewrite(here, "acme_pii-1.0.dist-info/RECORD", f"{'a' * 200_000},sha256=x,1\n"),
+        "E-LOCK-016",
+        "missing or damaged",
+        "itune sync",
+    ),
+    "linked folder": (lambda here: move_and_link(here, "acme_pii"), "E-LOCK-024", "is a link", "remove the link"),
+    "linked inner folder": (
+        lambda here: move_and_link(here, "acme_pii/deep"),
+        "E-LOCK-024",
+        "is a link",
+        "remove the link",
+    ),
+    "link to a folder added": (
+        lambda here: (here.site / "acme_pii" / "helpers").symlink_to(here.site.parent, target_is_directory=True),
+        "E-LOCK-012",
+        "acme_pii/helpers",
+        "deletes",
+    ),
+    "library is a plugin now": (
+        lambda here: here.install("library", "3.0", {"library.py": "2\n"}, "[itune.filters]\nlib = library:X\n"),
+        "E-LOCK-016",
+        "library 3.0 is another build",
+        "itune sync",
+    ),
+    "code at the start of Python": (
+        lambda here: rewrite(here, "of_mine.pth", "import os\n"),
+        "E-LOCK-026",
+        "of_mine.pth",
+        "delete it; sync does not",
+    ),
     "damaged extra": (
         lambda here: (extra(here), rewrite(here, "acme_extra-0.1.dist-info/METADATA", ""), catalog.refresh()),
         "E-LOCK-023",
@@ -199,7 +181,7 @@ DRIFTS: dict[str, tuple[Callable[[Environment], object], str, str, str]] = {
 
 
 @pytest.mark.parametrize("name", DRIFTS)
-def test_a_difference_is_told_and_how_to_mend_it(here: Environment, name: str) -> None:
+def test_a_difference_is_told_and_how_to_mend_it(here: Any, name: str) -> None:
     change, code, what, fix = DRIFTS[name]
     found = here.lock()
     change(here)
@@ -211,31 +193,92 @@ def test_a_difference_is_told_and_how_to_mend_it(here: Environment, name: str) -
     assert caught.value.exit_code == 3
 
 
-def test_a_core_that_a_plugin_does_not_accept_is_told(here: Environment) -> None:
+def test_a_core_that_a_plugin_does_not_accept_is_told(here: Any) -> None:
     points = "[itune.mixers]\nx = acme_new:X\n"
     here.install("acme-new", "1.0", {"acme_new.py": ""}, points, requires="itune-core>=9,<10")
     with pytest.raises(PluginError, match=r"E-LOCK-022.*needs itune-core<10,>=9"):
         refuse(here.lock(), RECIPE)
 
 
-def test_a_used_distribution_that_is_not_locked_is_told_as_such(here: Environment) -> None:
+def test_a_used_distribution_that_is_not_locked_is_told_as_such(here: Any) -> None:
     found = here.lock()
     extra(here)
     assert codes(found, "filters/pii", "filters/more") == ["E-LOCK-020"]
     assert codes(found, "filters/pii") == ["E-LOCK-015"]
 
 
-def test_a_module_that_hides_the_locked_one_is_told(
-    here: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_that_others_may_own_are_told_and_not_deleted(here: Any) -> None:
     found = here.lock()
-    (tmp_path / "hiding" / "acme_pii").mkdir(parents=True)
-    (tmp_path / "hiding" / "acme_pii" / "__init__.py").write_text("")
-    monkeypatch.setattr(sys, "path", [str(tmp_path / "hiding"), *sys.path])
-    assert codes(found) == ["E-LOCK-021"]
+    old = here.site / "oldlib-1.0.egg-info"
+    old.mkdir()
+    (old / "PKG-INFO").write_text("Name: oldlib\nVersion: 1.0\n")
+    (old / "installed-files.txt").write_text("../acme_pii/of_old.py\nPKG-INFO\n")
+    rewrite(here, "acme_pii/of_old.py", "")
+    assert codes(found) == []
+    rewrite(here, "acme_pii/of_nobody.py", "")
+    assert deletable(installed()["acme-pii"]) == [here.site / "acme_pii" / "of_nobody.py"]
+    (old / "installed-files.txt").unlink()
+    assert codes(found) == ["E-LOCK-012"]
+    [drift] = drifts(found, RECIPE)
+    assert "oldlib, which has no list" in str(drift.error.why)
+    assert "move the files away" in str(drift.error.fix)
+    assert deletable(installed()["acme-pii"]) == []
 
 
-def test_several_differences_are_told_at_once(here: Environment) -> None:
+def test_byte_code_in_a_wheel_is_a_file_like_any(here: Any) -> None:
+    here.install(
+        "acme-g", "1.0", {"acme_g/__init__.py": "", "acme_g/closed.pyc": "x"}, "[itune.filters]\ng = acme_g:G\n"
+    )
+    found = here.lock()
+    assert codes(found) == []
+    rewrite(here, "acme_g/closed.pyc", "y")
+    assert codes(found) == ["E-LOCK-011"]
+
+
+def test_startup_files_that_are_accounted_for_are_no_drift(here: Any) -> None:
+    here.install("library", "3.0", {"library.py": "2\n", "library.pth": "import library\n"}, requires="other")
+    found = here.lock()
+    rewrite(here, "_virtualenv.pth", "import _virtualenv")
+    rewrite(here, "folders.pth", f"{here.site.parent}\n")
+    assert codes(found) == []
+    rewrite(here, "_virtualenv.pth", "import of_another")
+    assert codes(found) == ["E-LOCK-026"]
+
+
+def test_a_checkout_publishes_what_was_locked(here: Any) -> None:
+    rewrite(here, "acme_pii-1.0.dist-info/direct_url.json", CHECKOUT)
+    found = here.lock()
+    others = [package for package in found.document["packages"] if package["name"] != "acme-pii"]
+    sources = source_digest(["acme_pii"])
+    ours = {"version": "1.0", "entry-points": {"filters/pii": "acme_pii:Pii"}, "sources": sources}
+    entry = {"name": "acme-pii", "directory": {"path": "/x", "editable": True}, "tool": {"itune": ours}}
+    here.file.write_text(tomli_w.dumps({**found.document, "packages": [entry, *others]}))
+    found = lock.read(here.file)
+    assert codes(found) == []
+    rewrite(here, "acme_pii-1.0.dist-info/entry_points.txt", "[itune.filters]\npii = os:system\n")
+    catalog.refresh()
+    assert codes(found) == ["E-LOCK-025"]
+
+
+@pytest.mark.parametrize(
+    "note", ["{", "[]", "1", '{"dir_info": {"editable": true}}', '{"url": 1, "dir_info": 2}', b"\xff"]
+)
+def test_a_damaged_note_of_its_origin_makes_no_checkout(here: Any, note: str | bytes) -> None:
+    found = here.lock()
+    file = here.site / "acme_pii-1.0.dist-info" / "direct_url.json"
+    file.write_bytes(note if isinstance(note, bytes) else note.encode())
+    assert codes(found) == []
+
+
+def test_the_newest_of_several_versions_counts(here: Any) -> None:
+    for version in ("10.0", "9.0", "old"):
+        here.install("library", version, {})
+    one = installed()["library"]
+    assert one.versions == ("old", "3.0", "9.0", "10.0")
+    assert (one.version, one.info.name) == ("10.0", "library-10.0.dist-info")
+
+
+def test_several_differences_are_told_at_once(here: Any) -> None:
     found = here.lock()
     rewrite(here, "acme_pii/__init__.py", "")
     rewrite(here, "acme_pii/more.py", "")
@@ -252,7 +295,7 @@ def test_several_differences_are_told_at_once(here: Environment) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 @given(data=st.data())
-def test_whatever_byte_of_a_plugin_changes_is_noticed(here: Environment, data: st.DataObject) -> None:
+def test_whatever_byte_of_a_plugin_changes_is_noticed(here: Any, data: st.DataObject) -> None:
     found = here.lock()
     files = sorted(records.read(installed()["acme-pii"]) or {})
     path = data.draw(st.sampled_from(files))
@@ -271,7 +314,7 @@ def test_whatever_byte_of_a_plugin_changes_is_noticed(here: Environment, data: s
     assert codes(found) == []
 
 
-def test_what_python_and_installers_add_is_no_drift(here: Environment) -> None:
+def test_what_python_and_installers_add_is_no_drift(here: Any) -> None:
     found = here.lock()
     for path in (
         "acme_pii/__pycache__/x.cpython-311.pyc",
@@ -283,7 +326,7 @@ def test_what_python_and_installers_add_is_no_drift(here: Environment) -> None:
     assert codes(found) == []
 
 
-def test_a_folder_that_two_distributions_share_holds_the_files_of_both(here: Environment) -> None:
+def test_a_folder_that_two_distributions_share_holds_the_files_of_both(here: Any) -> None:
     package = {"acme/dedup/__init__.py": "", "acme/dedup/x.py": ""}
     here.install("acme-dedup", "1.0", package, "[itune.filters]\ndedup = acme.dedup:X\n")
     found = here.lock()
@@ -291,61 +334,11 @@ def test_a_folder_that_two_distributions_share_holds_the_files_of_both(here: Env
     assert codes(found) == []
     rewrite(here, "acme/dedup/of_nobody.py", "")
     assert codes(found) == ["E-LOCK-012"]
-    assert added_files(installed()["acme-dedup"]) == [here.site / "acme" / "dedup" / "of_nobody.py"]
+    assert deletable(installed()["acme-dedup"]) == [here.site / "acme" / "dedup" / "of_nobody.py"]
 
 
 @pytest.mark.parametrize("one", ["1.0", "1.0.0", "1"])
-def test_versions_are_compared_as_versions(here: Environment, one: str) -> None:
+def test_versions_are_compared_as_versions(here: Any, one: str) -> None:
     found = here.lock()
     upgrade(here, "library", {"1.0": "3", "1.0.0": "3.0.0", "1": "3.0"}[one])
     assert codes(found) == []
-
-
-@pytest.mark.parametrize(
-    ("content", "code"),
-    [
-        ("not toml", "E-LOCK-002"),
-        (b"\xff\xfe", "E-LOCK-002"),
-        ("created-by = 'itune'\npackages = []", "E-LOCK-002"),
-        ("lock-version = '1.0'\ncreated-by = 'x'\npackages = [{name = 'a', version = '1'}]", "E-LOCK-002"),
-        ("lock-version = '2.0'\ncreated-by = 'x'\npackages = []", "E-LOCK-003"),
-        ("lock-version = '1.0'\ncreated-by = 'pip'\npackages = []", "E-LOCK-003"),
-        ("lock-version = '1.0'\ncreated-by = 'x'\npackages = []\n[tool.itune]\nversion = 2", "E-LOCK-003"),
-        (
-            "lock-version = '1.0'\ncreated-by = 'x'\npackages = []\nrequires-python = '<3'\ntool.itune.version = 1",
-            "E-LOCK-004",
-        ),
-    ],
-)
-def test_a_lock_that_cannot_be_read_is_told(tmp_path: Path, content: str | bytes, code: str) -> None:
-    (tmp_path / lock.NAME).write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(PluginError, match=code) as caught:
-        lock.find(tmp_path / "recipe.yaml")
-    assert "itune lock RECIPE" in str(caught.value.fix)
-
-
-def test_a_distribution_stands_in_a_lock_once_for_one_environment(here: Environment) -> None:
-    found = here.lock()
-    packages = list(found.document["packages"])
-    for marker, code in (("python_version > '3'", "E-LOCK-002"), ("python_version < '3'", None)):
-        twice = [*packages, {**packages[-1], "marker": marker}]
-        here.file.write_text(tomli_w.dumps({**found.document, "packages": twice}))
-        if code:
-            with pytest.raises(PluginError, match=code):
-                lock.read(here.file)
-        else:
-            assert codes(lock.read(here.file)) == []
-
-
-@pytest.mark.parametrize("ours", [{"entry-points": "x"}, {"entry-points": {"filters/pii": 1}}, {"record": 1}])
-def test_what_is_ours_in_a_lock_has_a_form(here: Environment, ours: dict[str, object]) -> None:
-    found = here.lock()
-    [first, *others] = found.document["packages"]
-    packages = [{**first, "tool": {"itune": ours}}, *others]
-    here.file.write_text(tomli_w.dumps({**found.document, "packages": packages}))
-    with pytest.raises(PluginError, match=r"E-LOCK-002.*acme-pii"):
-        lock.read(here.file)
-
-
-def test_without_a_lock_there_is_none(tmp_path: Path) -> None:
-    assert lock.find(tmp_path / "recipe.yaml") is None

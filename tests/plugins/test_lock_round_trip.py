@@ -249,7 +249,7 @@ def test_every_drift_is_refused_and_mended(place: Place) -> None:
 
     (package / "more.py").write_text("open('ran', 'w')\n")
     place.refused("E-LOCK-012")
-    assert f"deleted {package / 'more.py'}" in place.itune("sync", "recipe.yaml").stdout
+    assert f"deleting {package / 'more.py'}" in place.itune("sync", "recipe.yaml").stdout
 
     place.install("acme-itune-extra")
     said = place.refused("E-LOCK-015")
@@ -358,3 +358,41 @@ def test_what_cannot_be_locked_is_told(place: Place) -> None:
     (place.folder / "pylock.itune.toml").unlink()
     assert "E-LOCK-005" in place.itune("sync", "recipe.yaml", code=3).stderr
     assert "E-LOCK-005" in place.itune("lock", "recipe.yaml", "--check", code=1).stderr
+
+
+@by_both
+def test_a_core_of_another_version_is_replaced_and_verifies_itself(place: Place, tmp_path: Path) -> None:
+    [wheel] = place.wheels.glob("itune_core-*.whl")
+    version = wheel.name.split("-")[1]
+    with ZipFile(wheel) as old, ZipFile(tmp_path / wheel.name.replace(version, f"{version}.post1"), "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name.endswith(".dist-info/METADATA"):
+                content = content.replace(f"Version: {version}".encode(), f"Version: {version}.post1".encode(), 1)
+            if name.endswith(".dist-info/RECORD"):
+                lines = content.decode().replace(f"core-{version}.dist", f"core-{version}.post1.dist").splitlines(True)
+                content = "".join(
+                    f"{line.split(',')[0]},,\n" if "METADATA" in line else line for line in lines
+                ).encode()
+            new.writestr(name.replace(f"core-{version}.dist", f"core-{version}.post1.dist"), content)
+        changed = new.filename
+    place.pip("install", "-q", "--no-deps", str(changed))
+    assert f"itune-core is {version}.post1 here" in place.refused("E-LOCK-010")
+    (place.site / "acme_itune_short" / "words.txt").write_text("edited")
+    said = place.itune("sync", "recipe.yaml").stdout
+    assert f"installing itune-core {version}" in said
+    assert "is that of pylock.itune.toml" in said
+    place.itune("run", "recipe.yaml")
+
+
+def test_a_plugin_of_a_folder_on_the_path_is_for_its_owner_to_take_away(place: Place, tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    place.pip(
+        "install", "-q", "--no-deps", "--target", str(there), "--find-links", str(place.wheels), "acme-itune-extra"
+    )
+    place.environment["PYTHONPATH"] = str(there)
+    said = place.itune("sync", "recipe.yaml", code=3)
+    assert "uninstalling" not in said.stdout
+    assert said.stderr.startswith("E-LOCK-015")
+    assert "take that folder off PYTHONPATH" in said.stderr
+    assert list(there.glob("acme_itune_extra-*"))

@@ -2,7 +2,8 @@
 
 Standard input is one JSON object: ``path`` for ``sys.path``, ``allow`` and ``entries``. For each entry a line with its
 number is written before it is loaded, and after it a line ``[number, code, what, fix]``, nulls if all is well; so a
-reader knows which one ended the process.
+reader knows which one ended the process. These lines begin with :data:`MARK`: what Python's own start-up files print
+comes before them on the same stream.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import json
 import os
 import sys
 from typing import Any
+
+MARK = "itune-doctor:"
 
 
 def main() -> None:
@@ -28,11 +31,11 @@ def main() -> None:
 
     policy = Policy.of(given["allow"])
     for number, values in enumerate(given["entries"]):
-        answers.write(f"{number}\n")
+        answers.write(f"\n{MARK}{number}\n")
         answer: list[Any] = [number, None, None, None]
         try:
             loader.load(Entry(**{**values, "requires": tuple(values["requires"])}), policy)
         except PluginError as error:
             why = f": {error.why}" if error.why else ""
             answer = [number, error.code, f"{error.what}{why}", error.fix]
-        answers.write(json.dumps(answer) + "\n")
+        answers.write(f"{MARK}{json.dumps(answer)}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import shutil
@@ -53,9 +54,8 @@ def folders() -> Iterator[Finding]:
         if refused is None:
             yield Finding(subject, True, f"{folder}{'' if folder.exists() else ' (made when first needed)'}")
         else:
-            yield Finding(
-                subject, False, f"{folder} cannot be written to: {refused}", f"mend its rights, or set {variable}"
-            )
+            why = refused.strerror or type(refused).__name__
+            yield Finding(subject, False, f"{folder} cannot be written to: {why}", _advice(folder, refused, variable))
 
 
 def hub_cache() -> Path:
@@ -73,10 +73,24 @@ def _nearest(folder: Path) -> Path:
     return folder
 
 
-def _refused(folder: Path) -> str | None:
+def _refused(folder: Path) -> OSError | None:
     """Why nothing can be written into a folder, or into the nearest one above it that is there; None if it can."""
     try:
         with tempfile.TemporaryFile(dir=_nearest(folder)):
             return None
     except OSError as error:
-        return error.strerror or type(error).__name__
+        return error
+
+
+def _advice(folder: Path, refused: OSError, variable: str) -> str:
+    match refused.errno:
+        case errno.ENOTDIR:
+            return f"{_nearest(folder)} is a file: move it away, or set {variable}"
+        case errno.ENOSPC | errno.EDQUOT:
+            return f"make room on its disk, or set {variable}"
+        case errno.EROFS:
+            return f"its disk can only be read: set {variable} to a folder on another"
+        case errno.EACCES | errno.EPERM:
+            return f"mend its rights, or set {variable}"
+        case _:
+            return f"set {variable} to a folder that can be written to"

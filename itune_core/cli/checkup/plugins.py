@@ -10,6 +10,7 @@ from dataclasses import asdict
 
 from itune_core.api.errors import PluginError
 from itune_core.cli.checkup.finding import Finding
+from itune_core.cli.checkup.loading import MARK
 from itune_core.plugins import catalog
 from itune_core.plugins.catalog import Entry
 from itune_core.plugins.policy import Policy, check
@@ -61,7 +62,7 @@ def _claimed_twice(entries: Sequence[Entry]) -> Iterator[Finding]:
 def _load(entries: Sequence[Entry], allow: Sequence[str]) -> Iterator[Finding]:
     """Import entries, in a new process after each that is lost."""
     while entries:
-        begun, ended = -1, ""
+        begun, ended, said = -1, "", ""
         given = {"path": sys.path, "allow": list(allow), "entries": [asdict(entry) for entry in entries]}
         try:
             done = subprocess.run(
@@ -73,13 +74,16 @@ def _load(entries: Sequence[Entry], allow: Sequence[str]) -> Iterator[Finding]:
                 timeout=SECONDS,
             )
             printed, ended = done.stdout, f"ended the process with {_ending(done.returncode)}"
+            said = done.stderr.strip().rpartition("\n")[2]
         except subprocess.TimeoutExpired as error:
             output = error.stdout or b""
             printed = output.decode("utf-8", "replace") if isinstance(output, bytes) else output
             ended = f"did not come back within {SECONDS} s"
         answered = 0
         for line in printed.splitlines():
-            answer = json.loads(line)
+            if not line.startswith(MARK):
+                continue
+            answer = json.loads(line.removeprefix(MARK))
             if isinstance(answer, int):
                 begun = answer
             else:
@@ -92,11 +96,26 @@ def _load(entries: Sequence[Entry], allow: Sequence[str]) -> Iterator[Finding]:
                 )
         if answered == len(entries):
             return
-        lost = entries[max(begun, answered)]
-        yield _bad(
-            lost, None, f"{lost.owner}: importing it {ended}", f"report it, or pip uninstall {lost.distribution}"
-        )
-        entries = entries[max(begun, answered) + 1 :]
+        if begun >= answered:
+            lost = entries[begun]
+            yield _bad(
+                lost, None, f"{lost.owner}: importing it {ended}", f"report it, or pip uninstall {lost.distribution}"
+            )
+            entries = entries[begun + 1 :]
+        elif answered:  # something that a plugin left running; which one's it was is not known
+            seen = f"something that an import left running {ended}, after that of {entries[answered - 1].label}"
+            yield Finding("plugins", False, seen, "pip uninstall what was installed last, and ask the doctor again")
+            entries = entries[answered:]
+        else:
+            count = f"{len(entries)} plugins were not looked at: " if len(entries) > 1 else ""
+            why = f": {said}" if said else ""
+            yield Finding(
+                "plugins",
+                False,
+                f"{count}starting Python {ended} before it came to a plugin{why}",
+                f"try: {sys.executable} -c 'import itune_core'",
+            )
+            return
 
 
 def _ending(code: int) -> str:
