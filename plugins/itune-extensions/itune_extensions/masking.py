@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
-from itune_core.api import Record
+from itune_core.api import Drop, Failed, Record
 from itune_extensions import patterns
 
 Kind = Literal["key", "email", "card", "phone"]
@@ -68,7 +69,7 @@ class Masker:
 
     def _value(self, value: Any, name: str = "") -> Any:
         if isinstance(value, str):
-            if self._keys and patterns.is_risky(name) and len(value) >= 6 and patterns.is_mixed(value):
+            if self._keys and patterns.is_secret(name, value):
                 return self._key(value)
             return self.text(value)
         if isinstance(value, list):
@@ -86,6 +87,20 @@ class Masker:
             return value
         self.found["key"] += 1
         return mask
+
+    def outcome(self, outcome: Record | Drop | Failed) -> Record | Drop | Failed:
+        """A record, or what is said of a row that became none, masked; the same object if nothing was found.
+
+        `found` holds the counts of this one.
+        """
+        if isinstance(outcome, Record):
+            return self.record(outcome)
+        self.found.clear()
+        if isinstance(outcome, Drop):
+            detail = self.text(outcome.detail)
+            return outcome if detail == outcome.detail else replace(outcome, detail=detail)
+        message = self.text(outcome.message)
+        return outcome if message == outcome.message else replace(outcome, message=message)
 
     def record(self, record: Record) -> Record:
         """The record with every text of it masked, and the counts in its `meta`; the same object if nothing was found.

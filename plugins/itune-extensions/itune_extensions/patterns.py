@@ -32,6 +32,9 @@ _BRANDS = re.compile(
 )
 """First digits and lengths by issuer (ISO/IEC 7812). The check digit alone would accept one number in ten."""
 
+NORTH_AMERICA = 1
+"""Its calling code. Nearly every ten digits are a number by its plan, which has no trunk prefix to tell one by."""
+
 _WORD = r"A-Za-z0-9_"
 _TOKENS = re.compile(
     rf"(?<![{_WORD}-])(?:"
@@ -55,14 +58,25 @@ _PRIVATE_KEY = re.compile(
 )
 """A block with its end, or, where the text breaks off, the encoded lines that are there."""
 
-_RISKY = (
-    r"(?:passwd|password|passphrase|pwd|secret(?:_key)?|client[_-]?secret"
-    r"|(?:api|access|private|auth)[_-]?key|(?:access|auth|bot)[_-]?token)"
+_NAME = (
+    r"(?:(?P<bare>(?<![A-Za-z_-])(?i:token))"
+    r"|(?<![A-Za-z])(?i:passwd|password|passphrase|pwd|secret(?:[_-]?key)?|(?:api|access|private|auth)[_-]?key"
+    r"|(?:api|access|auth|bot|refresh)?token)"
+    r"|(?:Passwd|Password|Passphrase|Pwd|Secret(?:Key)?|(?:Api|Access|Private|Auth)Key|Token))"  # dbPassword
 )
+_NAMED = re.compile(rf"{_NAME}$")
 _ASSIGNMENT = re.compile(
-    rf"(?i:(?<![A-Za-z]){_RISKY})[\"']?\s{{0,3}}(?::=|=>|[:=])\s{{0,3}}[\"']?(?P<value>[^\s\"'<>(){{}}\[\],;|]{{6,}})"
+    rf"{_NAME}\\?[\"'`]?\s{{0,3}}(?::\s?[A-Za-z_.]{{1,30}}\s?=(?=\s?[\"'])|:=|=>|[:=])\s{{0,3}}"
+    r"(?:(?P<quote>\\?[\"'`])(?P<quoted>(?:(?!(?P=quote))(?:\\.|[^\n\\])){6,256}+)(?P=quote)"
+    r"|\\?[\"'`]?(?P<open>[^\s\"'`<>(){}\[\],;|]{6,}+)(?![ ]?[(\[]))"  # neither a call nor an item of something
 )
-_CREDENTIALS = re.compile(r"(?<=://)(?P<value>[^\s/:@\[\]<>\"']{1,255}:[^\s/@\[\]<>\"']{1,255})(?=@)")
+_CODE = re.compile(r"[a-z]*+(?:\d[a-z]*+)?(?:[._][a-z]*+(?:\d[a-z]*+)?)++")
+"""What code looks like, not a secret: words in lower case joined by ``_`` or ``.``, none with more than one digit."""
+_CREDENTIALS = re.compile(r"(?<=://)(?P<value>[^\s/:@\[\]<>\"']{0,255}:[^\s/?#\[\]<>\"']{1,255})(?=@)")
+_DATABASE = re.compile(
+    r"(?<!http://)(?<!https://)(?<=://)(?P<value>[^\s/:@\[\]<>\"']{0,255}:(?!\d{1,5}/)[^\s@\[\]<>\"']{1,255})(?=@)"
+)
+"""Passwords of databases are written with a slash as well. A port and a path with an @ are no user and password."""
 _BEARER = re.compile(r"(?i:\b(?:bearer|basic))\s{1,3}(?P<value>[A-Za-z0-9._~+/-]{16,}=*)")
 
 
@@ -78,7 +92,8 @@ def phones(text: str, regions: Sequence[str]) -> Iterator[Span]:
     Args:
         text: where to look.
         regions: ISO 3166 codes of the countries whose national way of writing is understood; numbers with a plus sign
-            and a country code are found whatever they are.
+            and a country code are found whatever they are. Ten or eleven digits in a row are no number of North
+            America's, where most that have no separator are something else.
     """
     if sum(map(len, _DIGITS.findall(text))) < 7:  # the shortest that is not a short code
         return
@@ -87,6 +102,8 @@ def phones(text: str, regions: Sequence[str]) -> Iterator[Span]:
     taken: list[Span] = []
     for region in regions or (None,):
         for found in PhoneNumberMatcher(text, region, leniency=Leniency.VALID):
+            if found.number.country_code == NORTH_AMERICA and found.raw_string.isdecimal():
+                continue
             if all(found.end <= start or end <= found.start for start, end in taken):
                 taken.append((found.start, found.end))
     yield from sorted(taken)
@@ -132,19 +149,31 @@ def is_card(number: str) -> bool:
 def keys(text: str) -> Iterator[Span]:
     """Keys and tokens: of the forms that services give them, private key blocks, and what is assigned to a password.
 
-    A value after ``password =``, ``api_key:`` and the like, after ``Bearer``, or before the ``@`` of a URL is taken for
-    one if it has both letters and digits; so prose and code that only speak of passwords are left alone.
+    A value after ``password =``, ``api_key:``, ``dbPassword=`` and the like, or after ``Bearer``, is taken for one if
+    it has both letters and digits; so prose and code that only speak of passwords are left alone. In quotes it goes to
+    the closing one, on its line; without, to a space or a bracket, comma, semicolon, bar or quote, and it is left alone
+    if it is called or reads like a name in code (``get_password2``). After a bare ``token`` it has 12 characters at
+    least. User and password before the ``@`` of a URL are taken whatever they are; the user may be missing.
     """
     spans = [found.span() for pattern in (_PRIVATE_KEY, _TOKENS) for found in pattern.finditer(text)]
-    spans += [found.span("value") for found in _CREDENTIALS.finditer(text)]
-    for pattern in (_ASSIGNMENT, _BEARER):
-        spans += [found.span("value") for found in pattern.finditer(text) if is_mixed(found["value"])]
+    spans += [found.span("value") for pattern in (_CREDENTIALS, _DATABASE) for found in pattern.finditer(text)]
+    spans += [found.span("value") for found in _BEARER.finditer(text) if is_mixed(found["value"])]
+    for found in _ASSIGNMENT.finditer(text):
+        value = found["quoted"] or found["open"]
+        if _suits(found, value) and not (found["open"] and _CODE.fullmatch(value)):
+            spans.append(found.span("quoted" if found["quoted"] else "open"))
     yield from _joined(spans)
 
 
-def is_risky(name: str) -> bool:
-    """Whether a setting of that name holds a secret: ``password``, ``api_key``, ``DB_PASSWORD``, ..."""
-    return bool(re.search(rf"(?i:(?<![A-Za-z]){_RISKY}$)", name))
+def is_secret(name: str, value: str) -> bool:
+    """Whether a setting of that name and value holds a secret: ``password``, ``api_key``, ``dbPassword``, ..."""
+    found = _NAMED.search(name)
+    return found is not None and len(value) >= 6 and _suits(found, value)
+
+
+def _suits(name: re.Match[str], value: str) -> bool:
+    """Whether a value may be a secret of that name: a word of it is mixed, and it is long after a bare ``token``."""
+    return len(value) >= (12 if name["bare"] else 6) and any(map(is_mixed, value.split()))
 
 
 def _joined(spans: Sequence[Span]) -> list[Span]:

@@ -18,18 +18,19 @@ Result = tuple[str, Record | Drop | Failed]
 
 
 class Redact:
-    """Masks e-mail addresses, phone numbers, payment card numbers and keys in the text of every record.
+    """Masks e-mail addresses, phone numbers, payment card numbers and keys in the text of every record, and in what is
+    said of rows that are dropped or fail.
 
     It wraps the formatters, so that nothing after them has seen the originals: not the store, not a model that is
     asked, not the report. It enters the keys of formatters; changing what is masked formats again.
 
     - `email`: addresses as RFC 5321 writes them, without quotes;
     - `phone`: numbers that exist by the numbering plans of Google's libphonenumber (the `phonenumbers` package), with a
-      country code or as the chosen regions write them;
+      country code or as the chosen regions write them; ten digits without a separator are none of North America's;
     - `card`: numbers with an issuer's first digits, its length and a right check digit (ISO/IEC 7812-1);
     - `key`: tokens of the forms that AWS, GitHub, GitLab, OpenAI, Anthropic, Hugging Face, Slack, Google, Stripe, npm,
       PyPI and SendGrid give them, JSON web tokens, private key blocks, values with letters and digits that are assigned
-      to a password, secret, key or token, and what stands before the ``@`` of a URL.
+      to a password, secret, key or token, and user and password in a URL.
 
     How many of each were masked stands in the record's `meta`, ``{"redacted": {"email": 1}}``, and summed up in the
     report. Records without any are not touched. It finds what has a form; names and addresses of people have none.
@@ -84,14 +85,12 @@ class Redact:
         masker = Masker(self.config.kinds, self.config.mask, self.config.regions)
         counts = self._table.setdefault(self._step, Counter())
         for where, outcome in results:
+            masked = masker.outcome(outcome)
+            counts.update(masker.found)
             if isinstance(outcome, Record):
-                masked = masker.record(outcome)
                 counts["records"] += 1
-                if masked is not outcome:
-                    counts["changed"] += 1
-                    counts.update(masker.found)
-                outcome = masked
-            yield where, outcome
+                counts["changed"] += masked is not outcome
+            yield where, masked
 
     @hookimpl
     def itune_run_started(self, folder: Path) -> None:

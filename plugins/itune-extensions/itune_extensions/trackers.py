@@ -6,7 +6,7 @@ import io
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,9 @@ MLFLOW_BATCH = 500
 """Points sent to MLflow at once, at most; it takes a thousand."""
 MLFLOW_EVERY = 2.0
 """Seconds between two sendings while a step goes on."""
+
+SERVERS = ("TRACKIO_SPACE_ID", "TRACKIO_SERVER_URL", "TRACKIO_WEBHOOK_URL", "TRACKIO_BUCKET_ID", "TRACKIO_DATASET_ID")
+"""Variables by which Trackio would choose where to send a run."""
 
 
 class ProjectConfig(ComponentConfig):
@@ -68,7 +71,7 @@ class Trackio(Forwarding):
     """Follows a run in Trackio's local database, which ``trackio show`` shows. Source: the `trackio` package.
 
     Nothing is sent anywhere unless `space` is set: the variables by which Trackio itself would choose a server are not
-    heeded. Machine metrics are not gathered.
+    heeded, and the Hub is not asked whose token it is. Machine metrics are not gathered.
     """
 
     library = extra = "trackio"
@@ -81,7 +84,7 @@ class Trackio(Forwarding):
     def open(self, run: str, folder: Path, settings: Mapping[str, str | int]) -> None:
         import trackio
 
-        with _quiet(), _unset("TRACKIO_SPACE_ID", "TRACKIO_SERVER_URL", "TRACKIO_WEBHOOK_URL"):
+        with _quiet(), _unset(*SERVERS), nullcontext() if self.config.space else _hub_offline():
             self._run = trackio.init(
                 project=self.config.project or str(settings["recipe"]),
                 name=run,
@@ -110,7 +113,8 @@ class Wandb(Forwarding):
     """Follows a run in Weights & Biases. Source: the `wandb` package.
 
     Offline, what is logged lies under ``wandb/`` in the run's folder until ``wandb sync`` sends it. Neither the
-    console, nor code, git state or facts of the machine are recorded. Curves are over the steps' own positions, figures
+    console, nor code, git state, installed packages or facts of the machine are recorded; wandb's reports of its own
+    errors are off, unless ``WANDB_ERROR_REPORTING`` is set. Curves are over the steps' own positions, figures
     of finished steps are the run's summary. `online` takes the account from wandb's own settings (``wandb login``).
     """
 
@@ -123,6 +127,8 @@ class Wandb(Forwarding):
         )
 
     def open(self, run: str, folder: Path, settings: Mapping[str, str | int]) -> None:
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # read as it is imported, and by its own process
+
         import wandb
 
         quiet = wandb.Settings(
@@ -133,6 +139,7 @@ class Wandb(Forwarding):
             save_code=False,
             x_disable_meta=True,
             x_disable_stats=True,
+            x_save_requirements=False,
         )
         self._known: set[str] = set()
         self._run = wandb.init(
@@ -165,7 +172,8 @@ class MLflow(Forwarding):
 
     Unless `tracking_uri` names a server, runs go to the SQLite database ``mlflow.db`` in the project's ``.itune``
     folder: ``mlflow ui --backend-store-uri sqlite:///.itune/mlflow.db``. A server's user and password are taken from
-    ``MLFLOW_TRACKING_USERNAME`` and ``MLFLOW_TRACKING_PASSWORD``, never from the recipe.
+    ``MLFLOW_TRACKING_USERNAME`` and ``MLFLOW_TRACKING_PASSWORD``, never from the recipe. MLflow's telemetry is off,
+    unless ``MLFLOW_DISABLE_TELEMETRY`` is set.
     """
 
     library = extra = "mlflow"
@@ -177,6 +185,8 @@ class MLflow(Forwarding):
 
     def open(self, run: str, folder: Path, settings: Mapping[str, str | int]) -> None:
         import logging
+
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it begins as it is imported
 
         from mlflow import MlflowClient
 
@@ -232,3 +242,18 @@ def _unset(*names: str) -> Iterator[None]:
         yield
     finally:
         os.environ.update(kept)
+
+
+@contextmanager
+def _hub_offline() -> Iterator[None]:
+    """No request of huggingface_hub for the length of the block: Trackio asks for the user's name, token or not.
+
+    Its variable, ``HF_HUB_OFFLINE``, is heeded only before the import; what it leads to is what is set here.
+    """
+    from huggingface_hub import constants
+
+    kept, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = kept

@@ -36,6 +36,11 @@ def test_emails(text: str, expected: list[str]) -> None:
         ("ring 020 7946 0958", [], []),
         ("ring 020 7946 0958 or 212-555-0123", ["GB", "US"], ["020 7946 0958", "212-555-0123"]),
         ("电话13812345678谢谢", ["CN"], ["13812345678"]),
+        (
+            "order 2125550123 or 12125550123, call 212-555-0123 or +12125550123",
+            ["US"],
+            ["212-555-0123", "+12125550123"],
+        ),
         ("in 1990-1995 and 2001-2005, pi is 3.14159265358979", ["US"], []),
         ("It costs 1,234,567,890 or 12345678 in all; 123-456-7890 is nobody's", ["US"], []),
         ("2024-11-21 14:06:16, 192.168.100.200, ISBN 978-3-16-148410-0", ["US"], []),
@@ -128,6 +133,28 @@ BLOCK = "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEpAIBAAKCAQEAx\n" * 4 + "-----
         ('{"client_secret": "a1b2c3d4"}', ["a1b2c3d4"]),
         ("Authorization: Bearer 0123456789abcdef.ghi", ["0123456789abcdef.ghi"]),
         ("postgres://user:pass@db.example.org/x", ["user:pass"]),
+        ("API_TOKEN=abcd1234efgh5678", ["abcd1234efgh5678"]),
+        ("api_token: abc123\nrefresh_token=x9y8z7w6 csrfToken: 'q1w2e3'", ["abc123", "x9y8z7w6", "q1w2e3"]),
+        ("token = abc123def456ghi", ["abc123def456ghi"]),
+        ('secretKey: "abc123def456"', ["abc123def456"]),
+        ("dbPassword=hunter2222 DBPassword=hunter3333", ["hunter2222", "hunter3333"]),
+        ('{\\"password\\": \\"Tr0ub4,dor\\"}', ["Tr0ub4,dor"]),
+        ('password: str = "hunter2222"', ["hunter2222"]),
+        ('password="Tr0ub4,dor&3xyz" x', ["Tr0ub4,dor&3xyz"]),
+        ("password: 'a(b)c1234567'", ["a(b)c1234567"]),
+        ("password: `a\\`b)c1234567`", ["a\\`b)c1234567"]),
+        ('password = "say \\"fr1end\\" and enter"; x = "1"', ['say \\"fr1end\\" and enter']),
+        ('password="hunter2222', ["hunter2222"]),
+        ("token: abc123def456ghi=\nnot0this", ["abc123def456ghi="]),
+        ("redis://:s3cr3tpass@localhost:6379/0", [":s3cr3tpass"]),
+        ("postgres://bob:p/ss99@db", ["bob:p/ss99"]),
+        ("postgres://bob:p@ss99@db/x", ["bob:p@ss99"]),
+        ("password = get_password2() or token = tokens2[0] or pwd = self.get(1, 'abc')", []),
+        ("secret_key: str1ng_type2", []),
+        ("api_key = settings.service2.api_key", []),
+        ("token: ERC20-based, max_tokens=1024x768", []),
+        ('{"password": "It must have at least 8 characters."}', []),
+        ("http://localhost:3000/@user and ws://host:8080/x@y and https://medium.com/@user1", []),
         ("password = input('your password: ')", []),
         ("The password must have at least 8 characters.", []),
         ("password: required|min:8", []),
@@ -142,6 +169,28 @@ def test_keys_in_their_places(text: str, expected: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "secret"),
+    [
+        ("password", "hunter2", True),
+        ("DB_PASSWORD", "hunter2", True),
+        ("dbPassword", "hunter2", True),
+        ("secretKey", "abc123", True),
+        ("api_token", "abc123", True),
+        ("refreshToken", "abc123", True),
+        ("token", "abc123def456ghi", True),
+        ("token", "word12", False),
+        ("password", "patience", False),
+        ("password", "8 or more characters", False),
+        ("tokens", "abc123def456ghi", False),
+        ("password_hint", "hunter2", False),
+        ("monkey", "abc123def456ghi", False),
+    ],
+)
+def test_settings_that_hold_a_secret(name: str, value: str, secret: bool) -> None:
+    assert patterns.is_secret(name, value) is secret
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "a" * 200_000,
@@ -152,6 +201,10 @@ def test_keys_in_their_places(text: str, expected: list[str]) -> None:
         "-----BEGIN PRIVATE KEY-----" * 5_000,
         "password=" * 20_000,
         "://" * 50_000 + "a:b" * 1000,
+        "db://a:" * 30_000,
+        "password=" + "a" * 100_000 + "1",
+        'token="' * 30_000,
+        'password="a\\' * 20_000,
         "eyJ" * 50_000,
         "@" * 100_000,
         "a@" * 50_000,

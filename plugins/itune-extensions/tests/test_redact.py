@@ -183,7 +183,7 @@ def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
 
 
 def test_drops_and_failures_pass_in_their_order() -> None:
-    passing = [("f:1", Drop("short", "ann@example.org")), ("f:2", Failed("E-DATA-001", "bad"))]
+    passing = [("f:1", Drop("short", "four words")), ("f:2", Failed("E-DATA-001", "bad"))]
     rows = [*passing[:1], ("f:3", text("ann@example.org")), *passing[1:], ("f:4", text("fine"))]
     redact = Redact(Redact.Config())
     given_back = list(redact._redacted(iter(rows)))
@@ -191,6 +191,35 @@ def test_drops_and_failures_pass_in_their_order() -> None:
     assert given_back[0][1] is passing[0][1]
     assert given_back[2][1] is passing[1][1]
     assert given_back[3][1] is rows[3][1]
+
+
+def test_what_drops_and_failures_say_of_a_row_is_masked_and_counted() -> None:
+    redact = Redact(Redact.Config())
+    said = [Drop("short", "only ann@example.org"), Failed("E-DATA-001", "no role ann@example.org (212) 555-0123")]
+    masked = [outcome for _, outcome in redact._redacted((f"f:{row}", outcome) for row, outcome in enumerate(said))]
+    assert masked == [Drop("short", "only [EMAIL]"), Failed("E-DATA-001", "no role [EMAIL] [PHONE]")]
+    (counts,) = redact._table.values()
+    assert +counts == {"email": 2, "phone": 1}
+
+
+def test_a_ledger_holds_no_original(run: Callable[..., Any]) -> None:
+    """A formatter's message quotes what it could not read."""
+    recipe = """
+itune: 1
+name: small
+steps:
+  rows: {uses: formatters/messages, with: {path: rows.jsonl}, max_failed: 0.9}
+"""
+    good = {"messages": [{"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Hello."}]}
+    bad = {"messages": [{"role": "ann@example.org", "content": "Hello."}]}
+    stored = []
+    for extensions in ({}, {"redact": {}}):
+        done = run(extensions, [good, bad], recipe=recipe)
+        files = [path for path in done.outcome.artifacts["rows"].folder.rglob("*") if path.is_file()]
+        stored.append(b"".join(path.read_bytes() for path in files))
+    assert b"ann@example.org" in stored[0], "else nothing is shown below"
+    assert b"ann@example.org" not in stored[1]
+    assert b"[EMAIL]" in stored[1]
 
 
 def test_it_is_lazy() -> None:

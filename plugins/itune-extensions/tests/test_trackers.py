@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import socket
 import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -89,8 +93,6 @@ def leveldb_records(data: bytes) -> Iterator[bytes]:
 
 def read_wandb(folder: Path) -> Shown:
     """The transaction log of an offline run, as ``wandb sync`` would read it."""
-    import json
-
     from wandb.proto.wandb_internal_pb2 import Record
 
     (file,) = (folder / "wandb").glob("offline-run-*/*.wandb")
@@ -218,6 +220,137 @@ def test_progress_becomes_curves(
     assert b"ann@example" not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 
+FOLLOW = """
+import atexit, json, os, sys
+from pathlib import Path
+
+asked = []
+
+def listen(event, args):
+    if event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        asked.append(str(args[0]))
+    elif event == "socket.connect":
+        asked.append(str(args[1]))
+
+sys.addaudithook(listen)
+
+@atexit.register  # the first is the last to be called: what libraries send as they end is in it
+def tell():
+    Path("asked.json").write_text(json.dumps(asked))
+
+import psutil
+from itune_extensions import trackers
+
+tracker = getattr(trackers, sys.argv[1])
+folder = Path(".itune/runs/20260101T000000Z-small-abcdef").absolute()
+folder.mkdir(parents=True)
+(folder / "run.json").write_text('{"name": "small", "seed": 3, "steps": {}}')
+followed = tracker(tracker.Config())
+followed.itune_run_started(folder.name, folder)
+followed.itune_step_progressed("sft", 1, {"loss": 0.5})
+children = psutil.Process().children(recursive=True)
+names = ("WANDB_ERROR_REPORTING", "MLFLOW_DISABLE_TELEMETRY")
+Path("variables.json").write_text(json.dumps({
+    name: [os.environ.get(name), *(child.environ().get(name) for child in children)] for name in names
+}))
+followed.itune_run_finished(None)
+"""
+"""Follows a run with default settings, and leaves which hosts this process asked for or connected to."""
+
+KEPT = ("PATH", "PYTHONPATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR")
+"""Nothing by which a library would know that it is tested: MLflow sends nothing under pytest or in a CI."""
+
+
+class Followed(NamedTuple):
+    """What a process that followed a run did.
+
+    Attributes:
+        folder: of the run.
+        asked: hosts that it looked up or connected to; of its children those that they asked a proxy for.
+        variables: what the process and each of its children had.
+    """
+
+    folder: Path
+    asked: list[str]
+    variables: Mapping[str, list[str | None]]
+
+
+@pytest.fixture
+def follow(tmp_path: Path) -> Iterator[Callable[..., Followed]]:
+    """Follow a run in a process of its own, in the environment of a user whose proxy is watched."""
+    proxied: list[str] = []
+    proxy = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = proxy.accept()
+            except OSError:
+                return
+            with connection:
+                connection.settimeout(5)
+                proxied.append(connection.recv(1024).split(b"\r\n")[0].decode("ascii", "replace"))
+
+    threading.Thread(target=serve, daemon=True).start()
+    address = f"127.0.0.1:{proxy.getsockname()[1]}"
+
+    def go(tracker: type[Forwarding], **more: str) -> Followed:
+        environment = {name: os.environ[name] for name in KEPT if name in os.environ}
+        environment |= {"HOME": str(tmp_path), "HTTPS_PROXY": f"http://{address}", "HTTP_PROXY": f"http://{address}"}
+        environment |= {"HF_TOKEN": "hf_nobodys", "TRACKIO_DIR": str(tmp_path / "trackio")} | more
+        done = subprocess.run(
+            [sys.executable, "-c", FOLLOW, tracker.__name__],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == ""
+        asked = json.loads((tmp_path / "asked.json").read_text("utf-8"))
+        (folder,) = (tmp_path / ".itune" / "runs").iterdir()
+        away = [host for host in asked if not re.search(r"^/|127\.0\.0\.1|localhost|::1", host)]
+        return Followed(folder, away + proxied, json.loads((tmp_path / "variables.json").read_text("utf-8")))
+
+    yield go
+    proxy.close()
+
+
+@each_installed
+def test_no_connection_is_opened_by_default(tracker: type[Forwarding], follow: Callable[..., Followed]) -> None:
+    """By the process itself or, as far as they heed a proxy, by its children."""
+    assert follow(tracker).asked == []
+
+
+@pytest.mark.skipif(Wandb not in INSTALLED, reason="wandb is not installed")
+def test_wandbs_own_process_reports_no_errors(follow: Callable[..., Followed]) -> None:
+    """It is not written in Python, and cannot be watched from here: what it was told is looked at."""
+    told = follow(Wandb).variables["WANDB_ERROR_REPORTING"]
+    assert len(told) >= 2
+    assert set(told) == {"false"}
+
+
+@pytest.mark.skipif(Wandb not in INSTALLED, reason="wandb is not installed")
+def test_wandb_records_nothing_of_the_machine(follow: Callable[..., Followed]) -> None:
+    (place,) = (follow(Wandb).folder / "wandb").glob("offline-run-*")
+    files = {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()}
+    assert {name for name in files if not name.startswith("logs/")} == {f"run-{place.name.rsplit('-')[-1]}.wandb"}
+
+
+@pytest.mark.parametrize(
+    ("tracker", "name", "chosen"),
+    [(MLflow, "MLFLOW_DISABLE_TELEMETRY", "false"), (Wandb, "WANDB_ERROR_REPORTING", "1")],
+)
+def test_what_a_user_has_set_stays(
+    tracker: type[Forwarding], name: str, chosen: str, follow: Callable[..., Followed]
+) -> None:
+    if tracker not in INSTALLED:
+        pytest.skip(f"{tracker.library} is not installed")
+    assert set(follow(tracker, **{name: chosen}).variables[name]) == {chosen}
+
+
 @pytest.mark.parametrize("tracker", READERS, ids=lambda tracker: tracker.extra)
 def test_a_missing_library_is_told_with_the_extra(tracker: type[Forwarding], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("itune_extensions.forwarding.find_spec", lambda name: None)
@@ -273,8 +406,6 @@ def test_names_are_what_every_tracker_takes(name: str) -> None:
 
 
 def test_trackios_own_variables_are_not_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
     monkeypatch.setenv("TRACKIO_SPACE_ID", "someone/space")
     with trackers._unset("TRACKIO_SPACE_ID", "TRACKIO_SERVER_URL"):
         assert "TRACKIO_SPACE_ID" not in os.environ
