@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from copy import deepcopy
 from typing import Any
 
+from itune_core.api.asking import Reply, Request
 from itune_core.api.context import Finished
+from itune_core.api.outcomes import Failed
 from itune_core.api.reading import Row
 from itune_core.api.records import Record
+from itune_core.engine.asking import drive
 from itune_core.engine.local import map_local
 from itune_core.testing.context import BenchContext
+from itune_core.testing.elsewhere import spelt
 
 CHUNK = 3
 """Rows sent to a worker at a time: few, so that each worker gets some."""
@@ -24,11 +29,16 @@ class LendingContext(BenchContext):
         workers: processes that :meth:`map` works in; 1: this one.
         mapped: whether :meth:`map` was called.
         changed: which records came back otherwise than they were lent, and where.
+        replies: what was said to each request, by the request as text.
+        asked: how many requests each key made.
+        refused: the key and the number of the request that is answered with a failure; None: all are answered.
     """
 
-    def __init__(self, *args: Any, workers: int = 1, **rest: Any) -> None:
+    def __init__(self, *args: Any, workers: int = 1, refused: tuple[str, int] | None = None, **rest: Any) -> None:
         super().__init__(*args, **rest)
-        self.workers = workers
+        self.workers, self.refused = workers, refused
+        self.replies: dict[str, Reply | Failed] = {}
+        self.asked: Counter[str] = Counter()
         self.mapped = False
         self.changed: list[str] = []
 
@@ -39,7 +49,19 @@ class LendingContext(BenchContext):
         return super().map(lambda item: self._lend(function, item), items)
 
     def converse(self, dialogues: Iterable[tuple[str, Generator[Any, Any, Any]]]) -> Iterator[Finished]:
-        return super().converse((key, self._lend_to(dialogue)) for key, dialogue in dialogues)
+        lent = ((key, self._lend_to(dialogue)) for key, dialogue in dialogues)
+        return drive(lent, lambda wave: [self._answered(question.key, question.request) for question in wave])
+
+    def answer(self, requests: Iterable[tuple[str, Request]]) -> Iterator[Reply | Failed]:
+        return (self._answered(key, request) for key, request in requests)
+
+    def _answered(self, key: str, request: Request) -> Reply | Failed:
+        number, self.asked[key] = self.asked[key], self.asked[key] + 1
+        if self.refused == (key, number):
+            return Failed("E-KIT-003", "the conformance kit refused to answer")
+        reply = self._reply(request)
+        self.replies[spelt(request)] = reply
+        return reply
 
     def _lend(self, function: Callable[[Any], Any], item: Any) -> Any:
         lent = [item] if isinstance(item, (Record, Row)) else []

@@ -1,15 +1,20 @@
-"""The pytest plugin ``itune``: fixtures with a language model small enough for every test.
+"""The pytest plugin ``itune``: fixtures with a language model small enough for every test, and how the conformance
+kit's tests are ordered and counted.
 
 Loaded by pytest wherever itune-core is installed, so it imports nothing beyond pytest and the standard library.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from itune_core.testing.verdict import DoesNotApply
 
 if TYPE_CHECKING:
     from itune_core.api import Failed, Reply, Request
@@ -44,3 +49,51 @@ def tiny(tiny_folder: Path) -> Iterator[Callable[[Request], Reply | Failed]]:
     backend.open(ModelSource(tiny_folder, "transformers", "tiny", str(tiny_folder)))
     yield answer_with(backend)
     backend.close()
+
+
+NOT_APPLICABLE = "not applicable"
+"""How a test is counted that has nothing to ask of its component, and the name of the property that says why."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Within its class, what looks at the traces of all trials comes after the tests that make them."""
+    items[:] = [
+        item
+        for _, group in groupby(items, key=lambda item: item.parent)
+        for item in sorted(group, key=lambda item: hasattr(getattr(item, "function", None), "looks_at_all_trials"))
+    ]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    report: pytest.TestReport = yield
+    if call.excinfo is not None and isinstance(call.excinfo.value, DoesNotApply):
+        report.outcome, report.longrepr = "passed", None
+        told = (NOT_APPLICABLE, str(call.excinfo.value))
+        report.user_properties.append(told)
+        item.user_properties.append(told)  # where JUnit's XML takes it from
+    return report
+
+
+def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, str] | None:
+    if _reason(report) is not None:
+        return NOT_APPLICABLE, "n", NOT_APPLICABLE.upper()
+    return None
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Which tests had nothing to ask, and why; those with the same reason on one line."""
+    reports = terminalreporter.stats.get(NOT_APPLICABLE, ())
+    found = Counter((report.nodeid.rpartition("::")[2], _reason(report)) for report in reports)
+    if found:
+        terminalreporter.section(NOT_APPLICABLE)
+    for (test, reason), count in sorted(found.items()):
+        terminalreporter.write_line(f"[{count}] {test}: {reason}")
+
+
+def _reason(report: pytest.CollectReport | pytest.TestReport) -> str | None:
+    """Why a test does not apply; None: it does."""
+    if not isinstance(report, pytest.TestReport) or report.when != "call":
+        return None
+    return next((str(value) for name, value in report.user_properties if name == NOT_APPLICABLE), None)

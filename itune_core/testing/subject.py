@@ -6,13 +6,14 @@ import itertools
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pytest
 
 from itune_core.api.components import Component
 from itune_core.api.errors import PluginError
-from itune_core.api.fields import MODEL_REF, RUNTIME, marked
+from itune_core.api.fields import INPUT_FILE, MODEL_REF, RUNTIME, Marked, marked
 from itune_core.api.models import ModelSource
 from itune_core.plugins import catalog, loader
 from itune_core.plugins.catalog import Entry
@@ -21,6 +22,8 @@ from itune_core.testing.probe import Import, probe
 from itune_core.testing.verdict import fail
 
 SEED = 7
+MISSING = "no-such-folder/no-such-file"
+"""A path at which there is nothing."""
 
 
 class Subject:
@@ -125,26 +128,40 @@ class Subject:
         return self.loaded(component.settle(MachineFacts(self.folder / "machine.json")))  # type: ignore[no-any-return]
 
     def runtime_changes(self) -> list[dict[str, Any]]:
-        """Other ways to do the same work: each number among the ``Runtime`` settings once as 1, each bool turned."""
-        config = self.configure()
-        found: list[dict[str, Any]] = []
-        for name, field in (type(config).model_fields if config is not None else {}).items():
-            value = getattr(config, name)
-            if RUNTIME not in field.metadata or not isinstance(value, (int, bool)):
-                continue
-            change = {name: not value if isinstance(value, bool) else 1 if value != 1 else 2}
-            if self._is_valid(change):
-                found.append(change)
-        return found
+        """Other ways to do the same work: settings of its ``Config`` that are ``Runtime``, each at other values.
 
-    def _is_valid(self, change: Mapping[str, Any]) -> bool:
+        A bool is turned. A whole number becomes 1 (2, if it is 1), and so does what is unset and may be a whole number.
+        Of a ``Literal`` each other value is taken. Not tried: other texts, fractions, settings inside settings, and
+        values that the ``Config`` refuses.
+        """
+        config = self.configure()
+        return [
+            {name: value}
+            for name, field in (type(config).model_fields if config is not None else {}).items()
+            if RUNTIME in field.metadata
+            for value in _other_values(field.annotation, getattr(config, name))
+            if self.valid({name: value}) is not None
+        ]
+
+    def valid(self, changes: Mapping[str, Any]) -> Any:
+        """The config with these changes; None if it refuses them (a number that must be larger, say)."""
         from pydantic import ValidationError
 
         try:
-            self.configure(change)
-        except ValidationError:  # a number that must be larger, say
-            return False
-        return True
+            return self.configure(changes)
+        except ValidationError:
+            return None
+
+    @property
+    def files(self) -> dict[str, bool]:
+        """The ``InputFile`` settings that could name one file that is missing; whether the author set them."""
+        config = self.configure()
+        found = {}
+        for name in type(config).model_fields if config is not None else ():
+            changed = self.valid({name: MISSING})
+            if changed is not None and any(_names_missing(item, name) for item in marked(changed)):
+                found[name] = getattr(config, name) is not None
+        return found
 
     @cached_property
     def asks(self) -> bool:
@@ -165,3 +182,27 @@ class Subject:
         folder = self.fixture("tiny_folder")
         names = [item.value for item in marked(self.configure()) if item.marker is MODEL_REF]
         return dict.fromkeys(names, ModelSource(folder, "transformers", "tiny", str(folder)))
+
+
+def _names_missing(item: Marked, setting: str) -> bool:
+    return item.marker is INPUT_FILE and item.path == setting and item.value == MISSING
+
+
+def _other_values(annotation: Any, value: Any) -> list[Any]:
+    """Values to try in the place of `value`; see :meth:`Subject.runtime_changes`."""
+    types = _alternatives(annotation)
+    listed = [choice for each in types if get_origin(each) is Literal for choice in get_args(each)]
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, int) and value not in listed:
+        return [1 if value != 1 else 2]
+    return ([1] if value is None and int in types else []) + [choice for choice in listed if choice != value]
+
+
+def _alternatives(annotation: Any) -> list[Any]:
+    """The members of a union, or the type itself; what is annotated stands for what it annotates."""
+    if get_origin(annotation) is Annotated:
+        return _alternatives(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [each for member in get_args(annotation) for each in _alternatives(member)]
+    return [annotation]

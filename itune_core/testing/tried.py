@@ -6,17 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import cycle, islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from itune_core.api.components import Input
 from itune_core.api.records import Kind, Record
+from itune_core.testing import elsewhere
+from itune_core.testing.elsewhere import Errand, Mishap
 from itune_core.testing.lending import LendingContext
 from itune_core.testing.sample_records import samples
 from itune_core.testing.subject import SEED, Subject
-from itune_core.testing.watch import Sandbox, stamps
+from itune_core.testing.watch import Sandbox, package_stamps, stamps
 
 if TYPE_CHECKING:
     from itune_core.engine.views import View
@@ -30,11 +31,9 @@ class RowSubject(Subject):
     """A component of one of the seven stages.
 
     Attributes:
-        mapped: whether its first trial handed rows to ``context.map``.
         files_changed: input files that its first trial changed.
     """
 
-    mapped = False
     files_changed: Sequence[str] = ()
 
     @property
@@ -114,35 +113,83 @@ class RowSubject(Subject):
             changes: settings that differ from the author's.
             context: the bench; None: a new one.
         """
+        return self.execute(self.inputs(positions, kind or self.kind), changes, context)
+
+    def execute(
+        self,
+        views: Mapping[str, list[View]],
+        changes: Mapping[str, Any],
+        context: LendingContext | None,
+        rows: Sequence[str] = (),
+    ) -> Trial:
+        """One trial, in the sandbox."""
         from itune_core.testing import trial
 
-        views = self.inputs(positions, kind or self.kind)
         bench = context or self.bench()
-        return trial.run(self.make(changes), self.label, views, bench, self.place("trial"))
+        component = self.make(changes)
+        _ = self._package  # as it was before the first trial
+        with self.sandbox.entered():
+            return trial.run(component, self.label, views, bench, self.place("trial"), rows)
 
-    def bench(self, folder: Path | None = None, *, workers: int = 1) -> LendingContext:
+    @cached_property
+    def second(self) -> Trial:
+        """The first trial again, in this process."""
+        return self.attempt()
+
+    def attempt_elsewhere(self) -> Trial | Mishap:
+        """The first trial again, in another process."""
+        views = {} if self.stage == "formatters" else self.inputs(None, self.kind)
+        return elsewhere.attempt(
+            Errand(
+                self.loaded,
+                getattr(self.make(), "config", None),
+                self.label,
+                views,
+                self.place("trial"),
+                self.ids if self.stage == "formatters" else (),
+                self.bench_of_first.replies,
+                self.models,
+                SEED,
+                self.place("bench"),
+                self.sandbox.folder,
+            )
+        )
+
+    def bench(self, *, workers: int = 1, refused: tuple[str, int] | None = None) -> LendingContext:
         """A bench with the models that the component names."""
         return LendingContext(
-            folder or self.place("bench"), reply=self.reply, models=self.models, seed=SEED, workers=workers
+            self.place("bench"), reply=self.reply, models=self.models, seed=SEED, workers=workers, refused=refused
         )
+
+    @cached_property
+    def bench_of_first(self) -> LendingContext:
+        """What the first trial was lent; knows afterwards what it asked and whether it used ``context.map``."""
+        return self.bench()
 
     @cached_property
     def sandbox(self) -> Sandbox:
         return Sandbox(self.place("sandbox"))
 
     @cached_property
+    def _package(self) -> Mapping[str, tuple[int, int]]:
+        return package_stamps(self.loaded.__module__)
+
+    @property
+    def traces(self) -> list[str]:
+        """Files that the trials until now left or changed where they should not."""
+        now = package_stamps(self.loaded.__module__)
+        own = [path for path in sorted(now.keys() | self._package.keys()) if now.get(path) != self._package.get(path)]
+        return [*self.sandbox.found(), *own]
+
+    @cached_property
     def _first(self) -> Trial | Exception:
-        """The trial that the others are compared with, in a sandbox."""
-        bench = self.bench()
-        _ = self.inputs(None, self.kind) if self.stage != "formatters" else None  # libraries load outside of it
-        with self._inputs_watched(), self.sandbox.entered():
+        """The trial that the others are compared with."""
+        with self._inputs_watched():
             try:
-                return self.attempt(context=bench)
+                return self.attempt(context=self.bench_of_first)
             # A component's code runs here and may raise anything; test_it_gives_what_its_stage_gives tells of it.
             except Exception as error:
                 return error
-            finally:
-                self.mapped = bench.mapped
 
     @contextmanager
     def _inputs_watched(self) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -85,3 +86,15 @@ def stamps(folder: Path) -> dict[str, tuple[int, int]]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def package_stamps(module: str) -> dict[str, tuple[int, int]]:
+    """The same of the installed package that an imported `module` is part of, by absolute path; of a module that is in
+    no package, of the files beside it. What Python compiles does not count."""
+    top = sys.modules[module.partition(".")[0]]
+    if hasattr(top, "__path__"):
+        files = [path for folder in top.__path__ for path in Path(folder).rglob("*")]
+    else:
+        files = list(Path(str(top.__file__)).parent.glob("*"))
+    found = [path for path in sorted(files) if "__pycache__" not in path.parts and path.is_file()]
+    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in found}

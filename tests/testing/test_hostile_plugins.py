@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -17,11 +18,14 @@ from pathlib import Path
 
 import pytest
 
+from itune_core.testing.plugin import NOT_APPLICABLE
+
 HOSTILE = Path(__file__).parent / "hostile"
 STAGE_OF = {
     "Filter": "filters",
     "_KeepsAll": "filters",
     "Formatter": "formatters",
+    "Table": "formatters",
     "Generator": "generators",
     "Scorer": "scorers",
     "Mixer": "mixers",
@@ -53,12 +57,24 @@ EXPECTED: Mapping[str, tuple[str, str]] = {
     "LosesRows": ("test_a_bad_row_fails_alone", "a row without fields vanished without a trace"),
     "FillsIn": ("test_a_bad_row_fails_alone", "it made a record of a bad row: a row without fields"),
     "StopsAtABadRow": ("test_a_bad_row_fails_alone", "one bad row stopped the whole step: KeyError"),
-    "OneBadRowStopsAll": ("test_a_bad_row_fails_alone", "one bad row stopped the whole step: RowError"),
+    "OneBadRowStopsAll": ("test_it_gives_what_its_stage_gives", "the error of one row stopped the whole step"),
+    "SwallowsInItsHook": ("test_a_bad_row_fails_alone", "it swallows what a bad row raises"),
+    "SwallowsAFailedReply": ("test_a_failed_reply_fails_its_row", "it swallows that a model did not answer"),
+    "SkipsEverySecond": ("test_no_row_vanishes", "of 4 rows 2 are accounted for"),
+    "OpensWhatIsNotThere": ("test_a_missing_file_is_an_error_that_says_so", "it raised FileNotFoundError"),
+    "WritesLater": ("test_it_writes_to_its_scratch_folder_only", "it wrote working folder/later.txt"),
+    "WritesBesideItself": ("test_it_writes_to_its_scratch_folder_only", "hostile/cache.txt"),
     "Burns": ("test_its_import_is_fast", "s of CPU time"),
     "LeavesATrace": ("test_importing_it_writes_nothing", "writes home/.leaves-a-trace"),
     "FormatsItsInput": ("test_it_leaves_its_inputs_as_they_were", "it changed data set 0 of input 'records'"),
     "DependsOnOthers": ("test_other_rows_matter_only_if_declared", "depends on other rows"),
     "Dice": ("test_the_same_seed_gives_the_same_bytes", "a second time, with the same seed"),
+    "Hashes": (
+        "test_another_process_gives_the_same_bytes",
+        "in another process, with the same seed, the result is another",
+    ),
+    "BatchesIfTold": ("test_how_the_work_is_done_changes_nothing", "with {'batch': 1} the result is another"),
+    "Hurries": ("test_how_the_work_is_done_changes_nothing", "with {'pace': 'fast'} the result is another"),
     "Batches": ("test_how_the_work_is_done_changes_nothing", "with {'batch': 1} the result is another"),
     "MapsALambda": ("test_other_processes_give_the_same", "it does not work in other processes"),
     "KnowsOneKind": (
@@ -81,7 +97,9 @@ EXPECTED: Mapping[str, tuple[str, str]] = {
     "Sloppy": ("test_a_reply_does_not_depend_on_its_batch", "asked one by one, the replies are others"),
     "Shuffles": ("test_it_gives_what_local_gives", "for 999 items the results are not those of the local executor"),
     "Meddles": ("test_its_wrappers_give_what_they_were_given", "around filters it changes the result"),
-    "Hushes": ("test_its_wrappers_let_errors_pass", "it swallows the error of the component it wraps"),
+    "Hushes": ("test_its_wrappers_let_errors_pass", "around formatters it swallows the error of the component"),
+    "HushesFilters": ("test_its_wrappers_let_errors_pass", "around filters it swallows the error of the component"),
+    "OnlyOnce": ("test_runs_go_through_with_it", "raised RuntimeError: there was a run before"),
     "Trips": ("test_runs_go_through_with_it", "raised KeyError: 'lines'"),
 }
 """Class to the one test that must fail, and what its message must say."""
@@ -132,15 +150,16 @@ def install(site: Path, name: str, entries: Mapping[str, str], bound: str) -> No
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, tuple[str, str]]]:
-    """By class and test: ``passed``, ``failed`` or ``skipped``, and what was said."""
+    """By class and test: ``passed``, ``failed``, ``skipped`` or ``not applicable``, and what was said."""
     folder = tmp_path_factory.mktemp("hostile")
     for name, entries in published().items():
         install(folder / "site", name, entries, "itune-core>=0.1" if name == "kit-unbounded" else "itune-core>=0.1,<1")
     report = folder / "report.xml"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder / "site"), str(HOSTILE)])}
-    options = ("-q", "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={folder}", f"--confcutdir={HOSTILE}")
+    modules = shutil.copytree(HOSTILE, folder / "hostile", ignore=shutil.ignore_patterns("__pycache__"))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder / "site"), str(modules)])}
+    options = ("-q", "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={folder}", f"--confcutdir={modules}")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, f"--junitxml={report}", str(HOSTILE / "cases.py")],
+        [sys.executable, "-m", "pytest", *options, f"--junitxml={report}", str(modules / "cases.py")],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -153,8 +172,11 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, tu
     for test in ElementTree.parse(report).iter("testcase"):
         verdict, said = "passed", ""
         for child in test:
-            verdict = "skipped" if child.tag == "skipped" else "failed"
-            said = f"{child.get('message')}\n{child.text}"
+            if child.tag == "properties":
+                verdict, said = NOT_APPLICABLE, str(child[0].get("value"))
+            else:
+                verdict = "skipped" if child.tag == "skipped" else "failed"
+                said = f"{child.get('message')}\n{child.text}"
         found[str(test.get("classname")).rpartition(".Test")[2]][str(test.get("name"))] = (verdict, said)
     return found
 
@@ -173,17 +195,48 @@ def test_a_hostile_plugin_fails_for_its_own_reason(name: str, outcomes: dict[str
     assert "fix: " in failed[test]
 
 
+@pytest.mark.parametrize("name", ["Exits", "Asserts", "AnswersShort"])
+def test_the_advice_is_for_the_author(name: str, outcomes: dict[str, dict[str, tuple[str, str]]]) -> None:
+    """What the engine tells users, to report it to the author, would send the author to themselves."""
+    said = outcomes[name][EXPECTED[name][0]][1]
+    assert "report it" not in said.split("fix: ")[1]
+
+
 def test_what_keeps_its_promises_passes(outcomes: dict[str, dict[str, tuple[str, str]]]) -> None:
     good = {title(value.partition(":")[2]) for value in published()["kit-good"].values()}
-    assert len(good) == 10, "one of each stage, a backend, an executor, an extension"
+    assert len(good) == 12, "of each stage one or two, a backend, an executor, an extension"
     wrong = {
         f"{name}.{test}": said
         for name in good
         for test, (verdict, said) in outcomes[name].items()
-        if verdict != "passed"
+        if verdict not in ("passed", NOT_APPLICABLE)
     }
     assert wrong == {}
     assert all(len(outcomes[name]) >= 17 for name in good)
+
+
+@pytest.mark.parametrize(
+    ("name", "absent"),
+    [
+        ("Questions", {"test_how_the_work_is_done_changes_nothing", "test_a_failed_reply_fails_its_row"}),
+        (
+            "Rare",
+            {
+                "test_how_the_work_is_done_changes_nothing",
+                "test_other_processes_give_the_same",
+                "test_other_rows_matter_only_if_declared",
+                "test_a_failed_reply_fails_its_row",
+                "test_a_missing_file_is_an_error_that_says_so",
+            },
+        ),
+    ],
+)
+def test_what_does_not_apply_is_told_apart(
+    name: str, absent: set[str], outcomes: dict[str, dict[str, tuple[str, str]]]
+) -> None:
+    told = {test: said for test, (verdict, said) in outcomes[name].items() if verdict == NOT_APPLICABLE}
+    assert told.keys() == absent
+    assert all(told.values())
 
 
 def test_every_plugin_of_the_set_is_expected(outcomes: dict[str, dict[str, tuple[str, str]]]) -> None:

@@ -7,18 +7,22 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import datasets
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 
-from itune_core.api import Kind, Record, RowError, parts
+from itune_core.api import ComponentConfig, Kind, Record, RowError, Runtime, features, parts
 from itune_core.testing import samples
 from itune_core.testing.comparing import difference, plain
 from itune_core.testing.poison import poisoned
-from itune_core.testing.watch import Sandbox
+from itune_core.testing.subject import Subject
+from itune_core.testing.watch import Sandbox, package_stamps
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -73,6 +77,66 @@ def test_a_poisoned_record_cannot_be_read_and_its_neighbour_can() -> None:
     assert poison.taken == 1
     assert isinstance(one, Record)
     assert parts(one).prompt
+
+
+def test_a_row_of_the_data_set_is_poisoned_as_its_record_is() -> None:
+    made = [{**record, "id": str(number)} for number, record in enumerate(samples(Kind.PROMPT)[:2])]
+    rows = datasets.Dataset.from_list(made, features=features(Kind.PROMPT))
+    with poisoned("0") as poison:
+        for row in (rows[0], next(iter(rows))):
+            assert row["source"] == "garden"
+            with pytest.raises(RowError, match="E-KIT-001"):
+                row["prompt"]
+            with pytest.raises(RowError, match="E-KIT-001"):
+                row.get("prompt")
+        assert rows[1]["prompt"]
+        assert len(rows["prompt"][:]) == 2
+    assert poison.taken == 4
+    assert rows[0]["prompt"]
+
+
+class Settings(ComponentConfig):
+    """Settings of every type that the kit tries, and of some that it does not."""
+
+    plain: int = 3
+    turned: Runtime[bool] = False
+    number: Runtime[int] = 3
+    one: Runtime[int] = 1
+    unset: Runtime[int | None] = None
+    at_least_two: Runtime[int] = Field(4, ge=2)
+    listed: Runtime[Literal["a", "b", "c"]] = "b"
+    or_unset: Runtime[Literal["a", "b"] | None] = None
+    text: Runtime[str] = "auto"
+    share: Runtime[float] = 0.5
+
+
+def test_runtime_settings_are_tried_as_the_docs_say(tmp_path: Path) -> None:
+    class Case:
+        config: Mapping[str, Any] = {}
+
+    class Loaded:
+        Config = Settings
+
+    class Configured(Subject):
+        loaded = Loaded
+
+    changes = Configured(Case(), tmp_path, lambda name: None).runtime_changes()
+    assert changes == [
+        {"turned": True},
+        {"number": 1},
+        {"one": 2},
+        {"unset": 1},
+        {"listed": "a"},
+        {"listed": "c"},
+        {"or_unset": "a"},
+        {"or_unset": "b"},
+    ]
+
+
+def test_a_package_is_watched_and_what_python_compiles_is_not() -> None:
+    found = package_stamps("itune_core.testing.watch")
+    assert any(path.endswith("/testing/watch.py") for path in found)
+    assert not any("__pycache__" in path for path in found)
 
 
 def test_a_sandbox_sees_what_is_left_and_gives_everything_back(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_the_tutorials_tests_pass(tutorial: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert "4 passed" in done.stdout
+    assert "5 passed" in done.stdout
 
 
 def test_the_tutorials_plugin_installs_and_is_found(tutorial: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from itune_core.api.errors import PluginError
+from itune_core.api.errors import ItuneError, PluginError
 from itune_core.plugins import policy
 from itune_core.testing.subject import Subject
 from itune_core.testing.verdict import fail
@@ -95,7 +95,7 @@ class Conformance:
         """In CPU time, which other programs do not lengthen as they do the time on the clock."""
         found = subject.imported
         if found.heavy:
-            return  # test_its_import_is_light tells why it is slow
+            pytest.skip("see test_its_import_is_light, which tells why it is slow")
         if found.bare + found.seconds > TIMES_BARE * found.bare:
             fail(
                 f"importing {subject.entry.value} takes {found.seconds:.2f} s of CPU time, "
@@ -206,9 +206,28 @@ class Conformance:
             )
 
 
+def after_all_trials(test: Callable[..., None]) -> Callable[..., None]:
+    """A test that looks at what all trials of its class have left; the kit's pytest plugin puts it last."""
+    test.looks_at_all_trials = True  # type: ignore[attr-defined]
+    return test
+
+
+FOR_AUTHORS: Mapping[str, str] = {
+    "E-PLUGIN-022": "the traceback shows where the module raises when it is imported; do that work in a method",
+    "E-PLUGIN-023": "a module must not end the process it is imported into: raise in a method what stands in the way",
+    "E-RUN-012": "give what the hook of its stage asks for: docs/stages.md",
+}
+"""What a component's own author can do about errors whose advice is for its users: report it."""
+
+
+def for_its_author(error: ItuneError) -> str:
+    """The advice of `error`, as it is for who can mend the component."""
+    return FOR_AUTHORS.get(error.code, error.fix or "")
+
+
 def _told(error: PluginError) -> None:
     """Fail with what an error of the plugin system says."""
-    fail(f"{error.code}: {error.what}", why=error.why or "", fix=error.fix or "", cause=error.__cause__)
+    fail(f"{error.code}: {error.what}", why=error.why or "", fix=for_its_author(error), cause=error.__cause__)
 
 
 def _refused(subject: Subject, about: Callable[[str], bool]) -> None:

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from itune_core import __version__
-from itune_core.api.components import Component, Formatter
+from itune_core.api.components import STAGE_BASES, Component, Inputs
 from itune_core.api.context import Context
 from itune_core.api.errors import DataError
-from itune_core.api.hookspecs import hookimpl
-from itune_core.api.records import Kind
+from itune_core.api.hookspecs import STAGES, hookimpl
 from itune_core.plugins import session
 from itune_core.plugins.catalog import Entry
 from itune_core.plugins.policy import CORE, Policy
 from itune_core.testing.comparing import difference
-from itune_core.testing.conformance.component import Conformance
+from itune_core.testing.conformance.component import Conformance, after_all_trials
 from itune_core.testing.examples import EXAMPLES
 from itune_core.testing.lending import LendingContext
 from itune_core.testing.sample_records import QUESTIONS, samples
 from itune_core.testing.subject import Subject
-from itune_core.testing.verdict import fail
+from itune_core.testing.verdict import does_not_apply, fail
 from itune_core.testing.watch import Sandbox
 
 if TYPE_CHECKING:
+    from itune_core.engine.views import View
     from itune_core.testing.trial import Trial
 
 RECIPE = """
@@ -50,31 +51,61 @@ class ExtensionSubject(Subject):
     @property
     def wrapped(self) -> list[str]:
         """The stages it wraps, of those that the kit has an example of."""
-        return [stage for stage in EXAMPLES if session.wraps(self.loaded, stage)]
+        return [stage for stage in self.wrapped_stages if stage in EXAMPLES]
+
+    @property
+    def wrapped_stages(self) -> list[str]:
+        """All stages it wraps."""
+        return [stage for stage in STAGES if session.wraps(self.loaded, stage)]
+
+    def needs_wrappers(self, stages: Sequence[str]) -> None:
+        """End a test about wrappers where there are none."""
+        if not stages:
+            does_not_apply("it wraps no stage that the kit has an example of")
+
+    def views(self, cls: type[Component]) -> dict[str, list[View]]:
+        """Sample records for the first input of a component."""
+        from itune_core.testing import trial
+
+        found = {}
+        for name, spec in islice(cls.inputs.items(), 1):
+            view = trial.store(samples(spec.kinds[0]), spec.kinds[0], self.place("rows"))
+            found[name] = [view, view] if spec.many else [view]
+        return found
 
     def attempt(self, stage: str, *, wrapped: bool) -> Trial:
-        """The kit's example of a stage, with the extension around it or without."""
+        """The kit's example of a stage, with the extension around it or without; in the sandbox."""
         from itune_core.testing import trial
 
         cls: Any = EXAMPLES[stage]
         rows: list[str] = []
-        views = {}
         settings = {}
         if stage == "formatters":
             settings, rows = {"path": str(self.raw)}, [f"row {number}" for number in range(len(QUESTIONS))]
-        else:
-            name, spec = next(iter(cls.inputs.items()))
-            view = trial.store(samples(spec.kinds[0]), spec.kinds[0], self.place("rows"))
-            views = {name: [view, view] if spec.many else [view]}
-        return trial.run(
-            cls(cls.Config(**settings)),
-            f"{stage}/{cls.__name__.lower()}",
-            views,
-            LendingContext(self.place("bench")),
-            self.place("trial"),
-            rows,
-            [self.make()] if wrapped else [],
-        )
+        views = self.views(cls)
+        with self.sandbox.entered():
+            return trial.run(
+                cls(cls.Config(**settings)),
+                f"{stage}/{cls.__name__.lower()}",
+                views,
+                LendingContext(self.place("bench")),
+                self.place("trial"),
+                rows,
+                [self.make()] if wrapped else [],
+            )
+
+    def call_failing(self, stage: str, *, late: bool) -> list[Any]:
+        """What it makes of a component that raises DataError, at once or while its results are read."""
+        cls = _failing(stage, late)
+        arguments: dict[str, Any] = {"context": LendingContext(self.place("bench"))}
+        if stage != "formatters":
+            arguments["inputs"] = {
+                name: [view.dataset for view in views] if cls.inputs[name].many else views[0].dataset
+                for name, views in self.views(cls).items()
+            }
+        with self.sandbox.entered():
+            result = session.Session(stage, cls(None), [self.make()]).call(**arguments)
+            return list(result) if isinstance(result, Iterable) else [result]
 
     @cached_property
     def raw(self) -> Path:
@@ -96,7 +127,8 @@ class ExtensionSubject(Subject):
 
     @cached_property
     def runs(self) -> tuple[list[str], list[Path]]:
-        """Warnings and folders of two runs with it: one that makes everything, one that finds it in the store."""
+        """Warnings and folders of two runs with one instance of it: the first makes all, the second finds it in the
+        store."""
         from itune_core.engine.extensions import Extension
         from itune_core.engine.home import Home
         from itune_core.engine.project import Project
@@ -115,8 +147,8 @@ class ExtensionSubject(Subject):
             if event["event"] == "warning":
                 warnings.append(event["text"])
 
+        extension = Extension(self.entry, self.make())
         for _ in range(2):
-            extension = Extension(self.entry, self.make())
             with self.sandbox.entered():
                 outcome = run(Project(plan, Home(folder / ".itune"), True, (extension,)), listener=listen)
             folders.append(outcome.record.folder)
@@ -137,6 +169,7 @@ class ExtensionConformance(Conformance):
 
     def test_its_wrappers_give_what_they_were_given(self, subject: ExtensionSubject) -> None:
         """Unless it declares that it changes results, they are the same with it and without; books balance anyway."""
+        subject.needs_wrappers(subject.wrapped)
         for stage in subject.wrapped:
             bare, wrapped = subject.attempt(stage, wrapped=False), _wrapped(subject, stage)
             if wrapped.unbalanced is not None:
@@ -153,28 +186,30 @@ class ExtensionConformance(Conformance):
 
     def test_its_wrappers_give_the_same_again(self, subject: ExtensionSubject) -> None:
         """Another instance with the same settings gives the same result: a wrapper is part of the artifact key."""
+        subject.needs_wrappers(subject.wrapped)
         for stage in subject.wrapped:
             changed = difference(dict(_wrapped(subject, stage).files), dict(_wrapped(subject, stage).files))
             if changed is not None:
                 fail(f"around {stage} the result is another each time: {changed}", fix="use no clock and no chance")
 
     def test_its_wrappers_let_errors_pass(self, subject: ExtensionSubject) -> None:
-        """What the wrapped component raises, at once or while its rows are read, reaches the engine."""
-        if "formatters" not in subject.wrapped:
-            return
-        for late in (False, True):
-            component = _Failing(late)
-            try:
-                result = session.Session("formatters", component, [subject.make()]).call(
-                    context=LendingContext(subject.place("bench"))
+        """Around each stage: what the component raises, at once or while its rows are read, reaches the engine."""
+        subject.needs_wrappers(subject.wrapped_stages)
+        for stage in subject.wrapped_stages:
+            for late in (False, True) if stage in LAZY else (False,):
+                try:
+                    said = subject.call_failing(stage, late=late)
+                except DataError as error:
+                    if error.code == "E-KIT-002":
+                        continue
+                    said = [error]
+                # An extension's code runs here and may raise anything.
+                except Exception as error:
+                    said = [error]
+                fail(
+                    f"around {stage} it swallows the error of the component it wraps; the result is {said!r}",
+                    fix="let exceptions pass through the yield and through the iterator you return",
                 )
-                said = list(result)
-            except DataError:
-                continue
-            fail(
-                f"it swallows the error of the component it wraps; the result is {said!r}",
-                fix="let exceptions pass through the yield and through the iterator you return",
-            )
 
     def test_runs_go_through_with_it(self, subject: ExtensionSubject) -> None:
         """A run of every stage but training, and the same again from the store: none of its observers raises."""
@@ -201,31 +236,39 @@ class ExtensionConformance(Conformance):
                         fix='write {"title": text, "columns": [text], "rows": [[cell]]} to NAME.json',
                     )
 
+    @after_all_trials
     def test_it_writes_to_the_run_folder_only(self, subject: ExtensionSubject) -> None:
-        """Nothing in the working folder, the home folder or the temporary folder."""
+        """In no trial anything in the working folder, the home folder or the temporary folder."""
         assert subject.runs
         found = subject.sandbox.found()
         if found:
             fail(f"it wrote {', '.join(found)}", fix="write below the folder that itune_run_started is given")
 
 
-class _Failing(Formatter):
-    """A formatter whose data cannot be read. Source: this package."""
+LAZY = ("formatters", "generators", "filters", "scorers", "mixers")
+"""Stages whose results are read one by one, after the hook has returned."""
 
-    produces = Kind.CONVERSATION
 
-    def __init__(self, late: bool) -> None:
-        self.late = late
+def _failing(stage: str, late: bool) -> type[Component]:
+    """A component of a stage that raises when its hook is called or, `late`, when its results are read."""
+    base, hook = STAGE_BASES[stage], STAGES[stage][1]
 
-    @hookimpl
-    def itune_format(self, context: Context) -> Iterator[Any]:
-        if self.late:
-            return self._late()
+    def raises() -> Any:
         raise DataError("E-KIT-002", "the file cannot be read")
 
-    def _late(self) -> Iterator[Any]:
+    def read() -> Iterator[Any]:
         yield from ()
-        raise DataError("E-KIT-002", "the file cannot be read")
+        raises()
+
+    def formats(self: Component, context: Context) -> Any:
+        return read() if late else raises()
+
+    def works(self: Component, inputs: Inputs, context: Context) -> Any:
+        return read() if late else raises()
+
+    method = formats if stage == "formatters" else works
+    method.__name__ = hook
+    return type(base.__name__, (base,), {hook: hookimpl(method), "__doc__": "Fails. Source: this package."})
 
 
 def _wrapped(subject: ExtensionSubject, stage: str) -> Trial:

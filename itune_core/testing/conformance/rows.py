@@ -6,13 +6,18 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from itune_core.api.errors import ItuneError
-from itune_core.testing.comparing import Numeric, difference
-from itune_core.testing.conformance.component import Conformance
-from itune_core.testing.poison import poisoned
+import pytest
+
+from itune_core.api.errors import ItuneError, RowError
+from itune_core.engine.errors import RunError
+from itune_core.testing.comparing import Numeric, difference, plain
+from itune_core.testing.conformance.component import Conformance, after_all_trials, for_its_author
+from itune_core.testing.elsewhere import Mishap
+from itune_core.testing.poison import is_poison, poisoned
+from itune_core.testing.subject import MISSING
 from itune_core.testing.trial import WHOLE, Trial
 from itune_core.testing.tried import RowSubject
-from itune_core.testing.verdict import fail
+from itune_core.testing.verdict import does_not_apply, fail
 
 VICTIM = 1
 """Number of the row that is poisoned."""
@@ -50,8 +55,15 @@ class RowsConformance(Conformance):
         """A result of the declared kind and shape, taken by the engine as a run would take it."""
         assert subject.loaded
         error = subject.mishap
+        if isinstance(error, RowError):
+            fail(
+                f"the error of one row stopped the whole step: {error.code}: {error.what}",
+                fix="in a hook of its own, hand what is done row by row to context.map, which gives Failed in the "
+                "place of a row that raises; or catch RowError and answer Failed.of(error)",
+                cause=error,
+            )
         if isinstance(error, ItuneError):
-            fail(f"{error.code}: {error.what}", why=error.why or "", fix=error.fix or "", cause=error)
+            fail(f"{error.code}: {error.what}", why=error.why or "", fix=for_its_author(error), cause=error)
         if error is not None:
             fail(
                 f"it raised {type(error).__name__}: {error}",
@@ -67,24 +79,56 @@ class RowsConformance(Conformance):
 
     def test_the_same_seed_gives_the_same_bytes(self, subject: RowSubject) -> None:
         """Another instance with the same rows, settings and seed leaves the same files."""
-        first, again = subject.trial, subject.attempt()
-        changed = difference(dict(first.answers), dict(again.answers))
-        if changed is None and first.outputs == again.outputs:
-            changed = difference(dict(first.files), dict(again.files))
-        elif changed is None:
-            changed = difference(dict(first.outputs), dict(again.outputs))
+        changed = _otherwise(subject.trial, subject.second)
         if changed is not None:
             fail(
                 f"a second time, with the same seed, the result is another: {changed}",
-                fix="draw from context.rng(...) or the rng it is handed, never from random, the clock or hash(); "
-                "sort sets before going through them",
+                fix="draw from context.rng(...) or the rng it is handed, never from random or the clock",
+            )
+
+    def test_another_process_gives_the_same_bytes(self, subject: RowSubject) -> None:
+        """A process in which texts have other hashes and sets another order leaves the same files."""
+        first = subject.trial
+        if _otherwise(first, subject.second) is not None:
+            pytest.skip("see test_the_same_seed_gives_the_same_bytes")
+        other = subject.attempt_elsewhere()
+        if isinstance(other, Mishap):
+            fail(
+                f"in another process it does not work: {other.what}\n{other.traceback}",
+                why="a run may go on in another process than it began in",
+                fix="ask and read the same there: use no hash(), no process id, and sort sets before going through "
+                "them",
+            )
+        changed = _otherwise(first, other)
+        if changed is not None:
+            fail(
+                f"in another process, with the same seed, the result is another: {changed}",
+                why="texts have other hashes there, sets another order, and the process another number",
+                fix="use hashlib where hash() stood, and sort sets before going through them",
             )
 
     def test_how_the_work_is_done_changes_nothing(self, subject: RowSubject) -> None:
-        """``Runtime`` settings (batch sizes, workers) are left out of the artifact key: any value, same result."""
+        """``Runtime`` settings (batch sizes, workers) are left out of the artifact key: any value, same result.
+
+        A value that it refuses on this machine with an error of itune's family (a device that is not there) counts for
+        nothing.
+        """
         first = subject.trial
-        for change in subject.runtime_changes():
-            other = subject.attempt(changes=change)
+        changes = subject.runtime_changes()
+        if not changes:
+            does_not_apply("it has no Runtime setting with another value to try")
+        for change in changes:
+            try:
+                other = subject.attempt(changes=change)
+            # A component's code runs here and may raise anything.
+            except Exception as error:
+                if isinstance(error, ItuneError) and not isinstance(error, (RowError, RunError)):
+                    continue
+                fail(
+                    f"with {change} it raised {type(error).__name__}: {error}",
+                    fix="mend it; or, if this machine cannot do that, raise ModelError or DataError (itune_core.api)",
+                    cause=error,
+                )
             changed = difference(dict(first.answers), dict(other.answers), self.numeric)
             if changed is not None:
                 fail(
@@ -96,8 +140,8 @@ class RowsConformance(Conformance):
     def test_other_processes_give_the_same(self, subject: RowSubject) -> None:
         """What it hands to ``context.map`` may run in worker processes, a few rows in each."""
         first = subject.trial
-        if not subject.mapped:
-            return
+        if not subject.bench_of_first.mapped:
+            does_not_apply("it hands nothing to context.map")
         try:
             other = subject.attempt(context=subject.bench(workers=2))
         # What cannot be pickled raises anything, and what a worker raises comes from there as it is.
@@ -119,7 +163,7 @@ class RowsConformance(Conformance):
         """With ``order = "free"`` a row gets the same answer wherever it stands."""
         first = subject.trial
         if self.order == "defined":
-            return
+            does_not_apply('it declares order = "defined"')
         for positions in orders(subject.size):
             changed = _changed(first, subject.attempt(positions), self.numeric)
             if changed is not None:
@@ -134,7 +178,7 @@ class RowsConformance(Conformance):
         """With ``scope = "row"`` a row gets the same answer whichever other rows are there."""
         first = subject.trial
         if self.scope == "whole":
-            return
+            does_not_apply('it declares scope = "whole"')
         for positions in self._parts(subject):
             changed = _changed(first, subject.attempt(positions), self.numeric, whole=False)
             if changed is not None:
@@ -188,6 +232,33 @@ class RowsConformance(Conformance):
                 cause=error,
             )
 
+    def test_a_missing_file_is_an_error_that_says_so(self, subject: RowSubject) -> None:
+        """Where an ``InputFile`` setting names nothing, an error of itune's family, or rows that fail; never silence.
+
+        An unset one that it does not read with the author's other settings may also go unread.
+        """
+        first = subject.trial
+        if not subject.files:
+            does_not_apply("it has no InputFile setting")
+        for name, was_set in subject.files.items():
+            try:
+                other = subject.attempt(changes={name: MISSING})
+            except ItuneError:
+                continue
+            # A component's code runs here and may raise anything.
+            except Exception as error:
+                fail(
+                    f"with {name} = {MISSING!r} it raised {type(error).__name__}: {error}",
+                    why="who misspells a path is to read what to do, not a traceback",
+                    fix="raise DataError (itune_core.api) with a fix; read_rows does",
+                    cause=error,
+                )
+            if was_set and _otherwise(first, other) is None:
+                fail(
+                    f"with {name} = {MISSING!r} the result is the same",
+                    fix="read the file, or raise DataError (itune_core.api) where it is missing",
+                )
+
     def test_it_leaves_its_inputs_as_they_were(self, subject: RowSubject) -> None:
         """Records, data sets, the mapping of inputs, input files and its own settings."""
         changed = [*subject.trial.inputs_changed, *subject.files_changed]
@@ -198,10 +269,11 @@ class RowsConformance(Conformance):
                 fix="copy before changing: record.replace(...), list(...), rows.with_format(...)",
             )
 
+    @after_all_trials
     def test_it_writes_to_its_scratch_folder_only(self, subject: RowSubject) -> None:
-        """Nothing in the working folder, the home folder or the temporary folder."""
+        """In no trial anything in the working, home or temporary folder, or in the package's own."""
         assert subject.trial
-        found = subject.sandbox.found()
+        found = subject.traces
         if found:
             fail(
                 f"it wrote {', '.join(found)}",
@@ -209,8 +281,36 @@ class RowsConformance(Conformance):
                 fix="write below context.scratch; what is to be kept goes through context.artifact(key, make)",
             )
 
+    def test_a_failed_reply_fails_its_row(self, subject: RowSubject) -> None:
+        """A model does not answer one request of a row: that row ends as failed, and no other changes.
+
+        Once for the first request it makes for that row, once for the last.
+        """
+        first = subject.trial
+        asked = subject.bench_of_first.asked
+        if not asked:
+            does_not_apply("it asks no model")
+        victim = list(asked)[min(VICTIM, len(asked) - 1)]
+        for number in sorted({0, asked[victim] - 1}):
+            try:
+                hurt = subject.attempt(context=subject.bench(refused=(victim, number)))
+            # A component's code runs here and may raise anything.
+            except Exception as error:
+                fail(
+                    f"one failed reply stopped the whole step: {type(error).__name__}: {error}",
+                    fix="let the RowError that is raised at the yield pass; of context.answer, expect Failed",
+                    cause=error,
+                )
+            self._isolated(
+                first, hurt, victim, f"it swallows that a model did not answer (request {number + 1} of the row)"
+            )
+
     def test_a_bad_row_fails_alone(self, subject: RowSubject) -> None:
-        """One record raises RowError when it is read: that row ends as failed, and no other changes."""
+        """One record raises RowError when it is read: that row ends as failed, and no other changes.
+
+        Records as they are can be read. In a hook of its own that is not made for a RowError, it comes through, which
+        is no fault: what the test is after is that nobody swallows it.
+        """
         first = subject.trial
         victim = subject.ids[VICTIM]
         with poisoned(victim) as poison:
@@ -218,18 +318,23 @@ class RowsConformance(Conformance):
                 hurt = subject.attempt()
             # A component's code runs here and may raise anything.
             except Exception as error:
+                if is_poison(error):
+                    return  # a hook of its own let it through, as it must: nothing can fail where it reads a record
                 fail(
                     f"one bad row stopped the whole step: {type(error).__name__}: {error}",
-                    fix="where the hook itself goes through rows, catch RowError and answer Failed.of(error) for that "
-                    "row",
+                    fix="let RowError pass as it is, or answer Failed.of(error) for that row",
                     cause=error,
                 )
         if not poison.taken:
-            return  # it does not read what records hold
+            does_not_apply("it reads no content of records one by one")
+        self._isolated(first, hurt, victim, "it swallows what a bad row raises")
+
+    def _isolated(self, first: Trial, hurt: Trial, victim: str, otherwise: str) -> None:
+        """Fail unless `victim` ended as failed and, where each row is judged by itself, no other changed."""
         said = hurt.answers.get(victim)
         if not _failed(said):
             fail(
-                f"it swallows what a bad row raises: the answer for it is {said!r}",
+                f"{otherwise}: the answer for it is {said!r}",
                 why="a failed row must stand in the ledger, never become a default",
                 fix="catch no exception that it does not handle, or raise RowError again",
             )
@@ -239,6 +344,15 @@ class RowsConformance(Conformance):
                     changed = difference(first.answers[key], hurt.answers.get(key), self.numeric, key)
                     if changed is not None:
                         fail(f"one bad row changes what is said of another: {changed}", fix="handle each row alone")
+
+
+def _otherwise(first: Trial, again: Trial) -> str | None:
+    """Where two trials that should be the same first differ: in what was said, in digests, or in files."""
+    return (
+        difference(dict(first.answers), dict(again.answers))
+        or difference(plain(first.outputs), plain(again.outputs))
+        or difference(dict(first.files), dict(again.files))
+    )
 
 
 def orders(size: int) -> list[list[int]]:

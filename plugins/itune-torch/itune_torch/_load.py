@@ -61,7 +61,8 @@ def load_causal(
             weights in float32 and rounds to `dtype` once, afterwards, for faster inference.
 
     Raises:
-        ModelError: no safetensors weights, an architecture transformers does not know, or an adapter that does not fit.
+        ModelError: no safetensors weights, an architecture transformers does not know, an adapter that does not fit, or
+            a device that is not there or too small.
     """
     import torch
     from transformers import AutoModelForCausalLM
@@ -97,7 +98,19 @@ def load_causal(
         # As every loaded model's, the weights require gradients. Where they do not, torch multiplies the last position
         # of each row, which is not contiguous, with a copy of the LM head per row: gigabytes and seconds a batch.
         model = model.merge_and_unload().to(wanted).requires_grad_(True)
-    return model.to(device).eval()
+    return _moved(model, device, source).eval()
+
+
+def _moved(model: Any, device: str, source: ModelSource) -> Any:
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError) as error:  # the latter is how a torch without CUDA says so
+        raise ModelError(
+            "E-TORCH-007",
+            f"the model {source.spec!r} cannot be put on {device!r}",
+            why=str(error).partition("\n")[0],
+            fix="use device: auto, or cpu; itune doctor shows what this machine has",
+        ) from error
 
 
 def _with_adapter(model: PreTrainedModel, adapter: Path, source: ModelSource) -> PeftModel:

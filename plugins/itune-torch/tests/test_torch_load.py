@@ -286,3 +286,10 @@ def test_smollm2(smollm2: ModelSource) -> None:
     (answer,) = generate(model, tokenizer, [prompt], max_new_tokens=16)
     assert answer.text == "The capital of France is Paris."
     assert (answer.finish_reason, answer.ids[-1]) == ("stop", 2)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_is_told(tiny: ModelSource) -> None:
+    with pytest.raises(ModelError, match="cuda") as caught:
+        load_causal(tiny, device="cuda")
+    assert caught.value.code == "E-TORCH-007"

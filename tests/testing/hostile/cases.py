@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import csv
+from collections.abc import Mapping, Sequence
 from importlib.metadata import distributions
+from pathlib import Path
 from typing import Any
 
 from itune_core.api import Answer, Ask, Completion
@@ -36,6 +38,16 @@ STAGES: Mapping[str, type] = {
 }
 
 
+def write(self: Any, rows: Sequence[Mapping[str, str]], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, ["question", "answer"])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+CSV = {"rows": ROWS, "bad_rows": [{"question": "Why?", "answer": ""}], "file": "rows.csv", "write": write}
+
+
 def reply(self: Any, request: Ask) -> Answer:
     return Answer([Completion(f"You said {request.messages[-1]['content']}", "stop", 1, 1)] * request.n)
 
@@ -44,8 +56,13 @@ MORE: Mapping[str, Mapping[str, Any]] = {
     "formatters/loses-rows": {"rows": ROWS},
     "formatters/fills-in": {"rows": ROWS},
     "formatters/stops-at-a-bad-row": {"rows": ROWS},
+    "formatters/skips-every-second": CSV,
+    "formatters/table": CSV,
     "formatters/questions": {"rows": [*ROWS, {"question": "And?", "answer": " "}]},
     "filters/depends-on-order": {"scope": "whole"},
+    "filters/rare": {"scope": "whole"},
+    "filters/swallows-in-its-hook": {"scope": "whole"},
+    "scorers/swallows-a-failed-reply": {"config": {"model": "judge"}, "reply": reply},
     "filters/dice": {"order": "defined", "scope": "whole"},
     "filters/batches": {"order": "defined", "scope": "whole"},
     "filters/longest": {"scope": "group"},

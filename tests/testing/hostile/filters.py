@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -14,9 +14,13 @@ from itune_core.api import (
     Context,
     Drop,
     Filter,
+    Input,
+    InputFile,
     Inputs,
     Keep,
+    Kind,
     Record,
+    RowError,
     Runtime,
     hookimpl,
     parts,
@@ -129,7 +133,92 @@ class OneBadRowStopsAll(Filter):
 
     @hookimpl
     def itune_filter(self, inputs: Inputs, context: Context) -> Iterator[Keep | Drop]:
-        return (Keep() if length(record) < 20 else Drop("long") for record in records(inputs["records"]))
+        return map(self._judge, records(inputs["records"]))
+
+    def _judge(self, record: Record) -> Keep | Drop:
+        if record["language"] == "ja":
+            raise RowError("these words cannot be counted")
+        return Keep() if length(record) < 20 else Drop("long")
+
+
+class SwallowsInItsHook(Filter):
+    """Goes through the data set itself and keeps what it cannot judge. Source: the kit's own tests."""
+
+    inputs = {"records": Input((Kind.CONVERSATION,))}
+
+    @hookimpl
+    def itune_filter(self, inputs: Inputs, context: Context) -> Iterator[Keep | Drop]:
+        for row in inputs["records"]:
+            try:
+                verdict: Keep | Drop = Keep() if len(row["messages"][-1]["content"]) < 20 else Drop("long")
+            except Exception:
+                verdict = Keep()
+            yield verdict
+
+
+class Hashes(_KeepsAll):
+    """Depends on the hash of a text, which each process has its own of. Source: the kit's own tests."""
+
+    @hookimpl
+    def itune_filter(self, inputs: Inputs, context: Context) -> Iterator[Any]:
+        return (Keep() if hash(name) % 2 else Drop("odd") for name in inputs["records"]["id"])
+
+
+class WritesLater(_KeepsAll):
+    """Keeps a diary where rows are judged one at a time. Source: the kit's own tests."""
+
+    class Config(ComponentConfig):
+        batch: Runtime[int] = Field(4, ge=1, description="Rows that are judged together.")
+
+    @hookimpl
+    def itune_filter(self, inputs: Inputs, context: Context) -> Iterator[Any]:
+        if self.config.batch == 1:
+            Path("later.txt").write_text("I was here")
+        return super().itune_filter(inputs, context)
+
+
+class WritesBesideItself(_KeepsAll):
+    """Keeps a cache where it is installed. Source: the kit's own tests."""
+
+    @hookimpl
+    def itune_filter(self, inputs: Inputs, context: Context) -> Iterator[Any]:
+        (Path(__file__).parent / "cache.txt").write_text("I was here")
+        return super().itune_filter(inputs, context)
+
+
+class BatchesIfTold(Filter):
+    """Its batch size counts, once there is one. Source: the kit's own tests."""
+
+    class Config(ComponentConfig):
+        batch: Runtime[int | None] = Field(None, ge=1, description="Rows that are judged together; unset: all.")
+
+    @hookimpl
+    def itune_filter(self, inputs: Inputs, context: Context) -> Iterator[Keep | Drop]:
+        return iter([Drop("batched") if self.config.batch else Keep()] * len(inputs["records"]))
+
+
+class Hurries(Filter):
+    """Is careless where it is fast. Source: the kit's own tests."""
+
+    class Config(ComponentConfig):
+        pace: Runtime[Literal["slow", "fast"]] = Field("slow", description="How it is done.")
+
+    @hookimpl
+    def itune_filter(self, inputs: Inputs, context: Context) -> Iterator[Keep | Drop]:
+        return iter([Drop("hurried") if self.config.pace == "fast" else Keep()] * len(inputs["records"]))
+
+
+class OpensWhatIsNotThere(_KeepsAll):
+    """Shows who misspells a path a traceback. Source: the kit's own tests."""
+
+    class Config(ComponentConfig):
+        words: InputFile | None = Field(None, description="Words that are banned.")
+
+    @hookimpl
+    def itune_filter(self, inputs: Inputs, context: Context) -> Iterator[Any]:
+        if self.config.words is not None:
+            Path(self.config.words).read_text("utf-8")
+        return super().itune_filter(inputs, context)
 
 
 class Dice(Filter):

@@ -6,13 +6,18 @@ import pickle
 import random
 from collections.abc import Generator as Steps
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
+
+from pydantic import Field
+from well_behaved import Table
 
 from itune_core.api import (
     Answer,
     Ask,
     Backend,
     Completion,
+    ComponentConfig,
     Context,
     Created,
     Drawn,
@@ -23,11 +28,15 @@ from itune_core.api import (
     Failed,
     Formatter,
     Generator,
+    Input,
     Inputs,
+    Keep,
     Kind,
     Mixer,
+    ModelRef,
     Record,
     Row,
+    RowError,
     Scorer,
     TrainedModel,
     Trainer,
@@ -72,6 +81,13 @@ class StopsAtABadRow(Formatter):
         return conversation([message("user", row["question"]), message("assistant", row["answer"])])
 
 
+class SkipsEverySecond(Table):
+    """Reads every second row. Source: the kit's own tests."""
+
+    def read(self) -> Iterator[Row]:
+        return islice(super().read(), 0, None, 2)
+
+
 class ForgetsARow(Generator):
     """Says nothing of its last row. Source: the kit's own tests."""
 
@@ -99,6 +115,23 @@ class WrongColumn(Scorer):
 
     def score(self, record: Record) -> Mapping[str, Any]:
         return {"characters": 1}
+
+
+class SwallowsAFailedReply(Scorer):
+    """Gives 0 where its judge does not answer. Source: the kit's own tests."""
+
+    inputs = {"records": Input((Kind.CONVERSATION,))}
+
+    class Config(ComponentConfig):
+        model: ModelRef = Field(description="Who judges.")
+
+    def score(self, record: Record) -> Steps[Any, Any, Mapping[str, Any]]:
+        question = record["messages"][-1:]
+        try:
+            answer = yield Ask(self.config.model, [{**question[0], "role": "user"}])
+        except RowError:
+            return {"": 0.0}
+        return {"": float(len(answer.text))}
 
 
 class DrawsNothing(Mixer):
@@ -175,6 +208,30 @@ class Hushes:
             return (yield)
         except Exception:
             return iter(())
+
+
+class HushesFilters:
+    """Keeps errors of filters to itself. Source: the kit's own tests."""
+
+    @hookimpl(wrapper=True)
+    def itune_filter(self, inputs: Inputs) -> Steps[None, Any, Any]:
+        try:
+            return (yield)
+        except Exception:
+            return iter([Keep()] * len(inputs["records"]))
+
+
+class OnlyOnce:
+    """Is worn out after one run. Source: the kit's own tests."""
+
+    def __init__(self) -> None:
+        self.worn = False
+
+    @hookimpl
+    def itune_run_started(self, run: str) -> None:
+        if self.worn:
+            raise RuntimeError("there was a run before")
+        self.worn = True
 
 
 class Trips:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import random
 from collections.abc import Generator as Steps
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -18,6 +21,7 @@ from itune_core.api import (
     ComponentConfig,
     Context,
     Created,
+    DataError,
     Drawn,
     Drop,
     Evaluator,
@@ -26,6 +30,7 @@ from itune_core.api import (
     Filter,
     Formatter,
     Generator,
+    Input,
     Inputs,
     Keep,
     Kind,
@@ -90,6 +95,34 @@ class Longest(Filter):
                 yield found
             else:
                 yield Keep() if found == best[record["source"]] else Drop("shorter")
+
+
+class Rare(Filter):
+    """Keep conversations whose last word ends no other. Source: the kit's own tests."""
+
+    inputs = {"records": Input((Kind.CONVERSATION,))}
+
+    @hookimpl
+    def itune_filter(self, inputs: Inputs, context: Context) -> Iterator[Keep | Drop]:
+        words = [record["messages"][-1]["content"].split()[-1] for record in records(inputs["records"])]
+        return (Keep() if words.count(word) == 1 else Drop("common") for word in words)
+
+
+class Table(Formatter):
+    """Questions and answers of a CSV file. Source: the kit's own tests."""
+
+    produces = Kind.CONVERSATION
+
+    def read(self) -> Iterator[Row]:
+        try:
+            text = Path(self.config.path).read_text("utf-8")
+        except OSError as error:
+            raise DataError("E-DATA-002", f"{self.config.path} cannot be read", fix="name a CSV file") from error
+        for number, fields in enumerate(csv.DictReader(io.StringIO(text))):
+            yield Row(fields, f"{self.config.path}:{number + 2}")
+
+    def format(self, row: Row) -> Record:
+        return conversation([message("user", row.text("question")), message("assistant", row.text("answer"))])
 
 
 class Turns(Scorer):
