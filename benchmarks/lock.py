@@ -35,7 +35,8 @@ steps:
 MEASURE = """
 import json, sys, time
 from pathlib import Path
-from itune_core.plugins import catalog, drift, lock
+from itune_core.plugins import catalog
+from itune_core.plugins.locks import drift, lock
 recipe = Path(sys.argv[1])
 begin = time.process_time()
 found = lock.find(recipe)

@@ -12,7 +12,7 @@ from itune_core.cli.opening import Allow, Overrides, RecipeFile
 from itune_core.cli.terminal import safe
 
 if TYPE_CHECKING:
-    from itune_core.plugins.lock import Lock
+    from itune_core.plugins.locks.lock import Lock
     from itune_core.recipe.plan import Plan
 
 app = typer.Typer(help="Write the lock of a recipe: exactly what is installed now.")
@@ -48,7 +48,7 @@ def lock(
     folder runs only where exactly this is installed; `itune sync RECIPE` installs it. Plugin distributions of an older
     lock stay in it as long as they are installed.
     """
-    from itune_core.plugins import lock as lockfile
+    from itune_core.plugins.locks import lock as lockfile
 
     file = lockfile.beside(recipe)
     if check:
@@ -57,7 +57,7 @@ def lock(
 
     from packaging.requirements import InvalidRequirement, Requirement
 
-    from itune_core.plugins.locking import write_lock
+    from itune_core.plugins.locks.locking import write_lock
     from itune_core.recipe.plan import compile
 
     try:
@@ -79,8 +79,8 @@ def _before(recipe: Path) -> Lock | None:
     It is told before anything is imported: this command takes the environment as it is, whatever has become of it.
     """
     from itune_core.api.errors import PluginError
-    from itune_core.plugins import lock as lockfile
-    from itune_core.plugins.drift import drifts
+    from itune_core.plugins.locks import lock as lockfile
+    from itune_core.plugins.locks.drift import drifts
 
     try:
         before = lockfile.find(recipe)
@@ -112,7 +112,7 @@ def _check(recipe: Path, file: Path, overrides: list[str], allow: list[str]) -> 
     """Exit 1 if there is no lock, it does not hold, or the recipe uses what cannot be had here."""
     from itune_core.api.errors import PluginError
     from itune_core.cli.terminal import show_error
-    from itune_core.plugins import lock as lockfile
+    from itune_core.plugins.locks import lock as lockfile
     from itune_core.recipe.errors import RecipeProblems
     from itune_core.recipe.plan import compile
 
@@ -138,7 +138,8 @@ def _plugins(plan: Plan, wanted: list[str]) -> list[str]:
 
     from itune_core.api.errors import PluginError
     from itune_core.plugins import catalog
-    from itune_core.plugins.policy import CORE, check
+    from itune_core.plugins.catalog import CORE
+    from itune_core.plugins.policy import check
 
     named = {canonicalize_name(name) for name in (*wanted, CORE)}
     found: dict[str, None] = {}
@@ -154,7 +155,7 @@ def _plugins(plan: Plan, wanted: list[str]) -> list[str]:
 
 
 def _describe(lock: Lock, recipe: Path) -> None:
-    from itune_core.plugins.drift import drifts
+    from itune_core.plugins.locks.drift import drifts
 
     typer.echo(safe(f"wrote {lock.file}: {_counted(lock)}"))
     for name in sorted(lock.distributions):

@@ -17,8 +17,8 @@ def sync(recipe: RecipeFile) -> None:
     Hashes are checked. Plugins whose files are not those of the locked wheel are installed afresh; plugin distributions
     that are not in the lock are uninstalled; other packages that are not in it are left alone.
     """
-    from itune_core.plugins import lock as lockfile
-    from itune_core.plugins import syncing
+    from itune_core.plugins.locks import lock as lockfile
+    from itune_core.plugins.locks import syncing
 
     lock = lockfile.find(recipe)
     if lock is None:

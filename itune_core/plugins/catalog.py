@@ -26,6 +26,9 @@ GROUPS = (*STAGES, *RESOURCES)
 
 _GROUPS = {f"itune.{stage}": stage for stage in GROUPS}
 
+CORE = "itune-core"
+"""The distribution of the core itself."""
+
 UNKNOWN = "?"
 """Distribution and version of an entry whose metadata is damaged; the policy refuses it. No distribution can be called
 that, as there is one of the name ``unknown``."""

@@ -10,8 +10,7 @@ from packaging.utils import canonicalize_name
 from itune_core.plugins import records
 from itune_core.plugins.catalog import Entry
 from itune_core.plugins.installed import installed
-from itune_core.plugins.lock import modules
-from itune_core.plugins.sources import source_digest
+from itune_core.plugins.sources import modules, source_digest
 
 
 def identities(entries: Iterable[Entry]) -> dict[str, dict[str, Any]]:

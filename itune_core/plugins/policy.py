@@ -17,12 +17,10 @@ from packaging.version import InvalidVersion, Version
 
 from itune_core import __version__
 from itune_core.api.errors import PluginError
-from itune_core.plugins.catalog import UNKNOWN, Entry
+from itune_core.plugins.catalog import CORE, UNKNOWN, Entry
 
 if TYPE_CHECKING:
-    from itune_core.plugins.lock import Lock
-
-CORE = "itune-core"
+    from itune_core.plugins.locks.lock import Lock
 
 FIRST_PARTY = (
     "itune-formatters",

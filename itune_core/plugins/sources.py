@@ -1,4 +1,5 @@
-"""The files of a package that is installed to be edited: what stands for its version, which says nothing there."""
+"""The modules of a distribution, and the files of those that are installed to be edited: what stands for its version,
+which says nothing there."""
 
 from __future__ import annotations
 
@@ -36,3 +37,9 @@ def source_digest(packages: Iterable[str]) -> str | None:
                 content = hashlib.file_digest(stream, "sha256").hexdigest()
             digest.update(f"{package}/{name},{content}\n".encode())
     return f"sha256:{digest.hexdigest()}" if some else None
+
+
+def modules(distribution: str, values: Iterable[str]) -> list[str]:
+    """Top-level modules of entry points' `values`; the one that bears the distribution's name if there are none."""
+    named = {value.partition(":")[0].partition(".")[0].strip() for value in values}
+    return sorted(named) or [distribution.replace("-", "_")]

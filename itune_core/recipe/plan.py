@@ -10,9 +10,10 @@ from typing import Any
 from itune_core.api.components import Backend, Component
 from itune_core.api.fields import INPUT_FILE, MODEL_REF
 from itune_core.api.records import Kind
-from itune_core.plugins import catalog, drift, loader
-from itune_core.plugins import lock as lockfile
+from itune_core.plugins import catalog, loader
 from itune_core.plugins.catalog import Entry
+from itune_core.plugins.locks import drift
+from itune_core.plugins.locks import lock as lockfile
 from itune_core.plugins.policy import Policy
 from itune_core.recipe import errors
 from itune_core.recipe.columns import check_columns

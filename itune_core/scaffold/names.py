@@ -11,7 +11,8 @@ from packaging.utils import canonicalize_name
 
 import itune_core.api
 from itune_core.plugins import catalog
-from itune_core.plugins.policy import CORE, FIRST_PARTY
+from itune_core.plugins.catalog import CORE
+from itune_core.plugins.policy import FIRST_PARTY
 from itune_core.scaffold.errors import ScaffoldError
 
 NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")

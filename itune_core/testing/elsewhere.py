@@ -5,7 +5,6 @@ One process serves a whole session: what a component costs to import is paid onc
 
 from __future__ import annotations
 
-import json
 import os
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from itune_core.api.asking import Reply, Request
 from itune_core.api.models import ModelSource
 from itune_core.api.outcomes import Failed
-from itune_core.testing.comparing import plain
+from itune_core.testing.lending import LendingContext, spelt
 from itune_core.testing.watch import Sandbox
 
 if TYPE_CHECKING:
@@ -72,11 +71,6 @@ class Mishap:
     traceback: str
 
 
-def spelt(request: Request) -> str:
-    """A request as text; equal requests are spelt alike."""
-    return json.dumps(plain(request), sort_keys=True, ensure_ascii=False)
-
-
 def attempt(errand: Errand) -> Trial | Mishap:
     """Do an errand in the other process, which is started if there is none."""
     global _pool
@@ -117,7 +111,6 @@ def _other_hashes() -> Iterator[None]:
 
 
 def _do(errand: Errand) -> Trial | Mishap:
-    from itune_core.testing.lending import LendingContext
     from itune_core.testing.trial import run
 
     bench = LendingContext(errand.bench, reply=errand.reply, models=errand.models, seed=errand.seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from copy import deepcopy
@@ -15,8 +16,8 @@ from itune_core.api.reading import Row
 from itune_core.api.records import Record
 from itune_core.engine.asking import drive
 from itune_core.engine.local import map_local
+from itune_core.testing.comparing import plain
 from itune_core.testing.context import BenchContext
-from itune_core.testing.elsewhere import spelt
 
 CHUNK = 3
 """Rows sent to a worker at a time: few, so that each worker gets some."""
@@ -84,3 +85,8 @@ class LendingContext(BenchContext):
             changed = [column for column in {**was, **one._values} if one._values.get(column) != was.get(column)]
             if changed:
                 self.changed.append(f"{', '.join(sorted(changed))} of {one!r}")
+
+
+def spelt(request: Request) -> str:
+    """A request as text; equal requests are spelt alike."""
+    return json.dumps(plain(request), sort_keys=True, ensure_ascii=False)

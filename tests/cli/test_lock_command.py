@@ -11,8 +11,9 @@ import tomli_w
 from typer.testing import Result
 
 from itune_core.cli import lock as command
-from itune_core.plugins import catalog, locking
-from itune_core.plugins import lock as lockfile
+from itune_core.plugins import catalog
+from itune_core.plugins.locks import lock as lockfile
+from itune_core.plugins.locks import locking
 
 Call = Callable[..., Result]
 
@@ -104,7 +105,7 @@ def test_a_check_says_no_if_what_is_used_is_nowhere(
 ) -> None:
     """One exit code for all that does not fit; a mistake in the recipe itself is another matter."""
     lock_of(tmp_path)
-    monkeypatch.setattr("itune_core.plugins.drift.refuse", lambda *_: None)
+    monkeypatch.setattr("itune_core.plugins.locks.drift.refuse", lambda *_: None)
     (tmp_path / "recipe.yaml").write_text(RECIPE.replace("alpaca", "nonsense"))
     assert "E-PLUGIN-001" in call("lock", "recipe.yaml", "--check", code=1).output
     (tmp_path / "recipe.yaml").write_text(RECIPE + "setps: {}\n")

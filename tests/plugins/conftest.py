@@ -16,8 +16,9 @@ import pytest
 import tomli_w
 
 from itune_core import __version__
-from itune_core.plugins import catalog, lock, records
+from itune_core.plugins import catalog, records
 from itune_core.plugins.installed import installed
+from itune_core.plugins.locks import lock
 
 BOUND = "itune-core>=0.1,<1"
 PII = "[itune.filters]\npii = acme_pii:Pii\n"

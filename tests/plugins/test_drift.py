@@ -14,10 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from itune_core.api.errors import PluginError
-from itune_core.plugins import catalog, lock, records
-from itune_core.plugins.drift import DriftError, drifts, refuse
+from itune_core.plugins import catalog, records
 from itune_core.plugins.installed import installed
-from itune_core.plugins.integrity import deletable
+from itune_core.plugins.locks import lock
+from itune_core.plugins.locks.drift import DriftError, drifts, refuse
+from itune_core.plugins.locks.integrity import deletable
 from itune_core.plugins.sources import source_digest
 
 RECIPE = Path("recipe.yaml")

@@ -10,8 +10,8 @@ import pytest
 import tomli_w
 
 from itune_core.api.errors import PluginError
-from itune_core.plugins import lock, locking
 from itune_core.plugins.installed import Installed
+from itune_core.plugins.locks import lock, locking
 
 HASHES = {"sha256": "0" * 64}
 RECORD = f"sha256:{'1' * 64}"

@@ -11,7 +11,7 @@ from packaging.specifiers import SpecifierSet
 
 from itune_core.api.errors import PluginError
 from itune_core.plugins.catalog import UNKNOWN, Entry
-from itune_core.plugins.lock import Lock, Locked
+from itune_core.plugins.locks.lock import Lock, Locked
 from itune_core.plugins.policy import FIRST_PARTY, Policy, check
 
 ROOT = Path(__file__).resolve().parents[2]

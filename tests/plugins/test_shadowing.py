@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import tomli_w
 
-from itune_core.plugins import lock
-from itune_core.plugins.drift import drifts
+from itune_core.plugins.locks import lock
+from itune_core.plugins.locks.drift import drifts
 
 RECIPE = Path("recipe.yaml")
 

@@ -16,9 +16,10 @@ import tomli_w
 
 from itune_core import __version__
 from itune_core.api.errors import PluginError
-from itune_core.plugins import catalog, installers, lock, records, syncing
-from itune_core.plugins.drift import drifts
+from itune_core.plugins import catalog, records
 from itune_core.plugins.installed import installed
+from itune_core.plugins.locks import installers, lock, syncing
+from itune_core.plugins.locks.drift import drifts
 
 RECIPE = Path("recipe.yaml")
 POINTS = "[itune.filters]\npii = acme_pii:Pii\n"

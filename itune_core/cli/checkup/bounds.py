@@ -12,9 +12,8 @@ from packaging.version import InvalidVersion, Version
 
 from itune_core.cli.checkup.finding import Finding
 from itune_core.plugins import catalog
+from itune_core.plugins.catalog import CORE
 from itune_core.plugins.installed import Installed, installed
-
-CORE = "itune-core"
 
 
 @dataclass

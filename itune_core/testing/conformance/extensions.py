@@ -15,8 +15,8 @@ from itune_core.api.context import Context
 from itune_core.api.errors import DataError
 from itune_core.api.hookspecs import STAGES, hookimpl
 from itune_core.plugins import session
-from itune_core.plugins.catalog import Entry
-from itune_core.plugins.policy import CORE, Policy
+from itune_core.plugins.catalog import CORE, Entry
+from itune_core.plugins.policy import Policy
 from itune_core.testing.comparing import difference
 from itune_core.testing.conformance.component import Conformance, after_all_trials
 from itune_core.testing.examples import EXAMPLES

@@ -25,12 +25,13 @@ from packaging.version import Version
 
 from itune_core import __version__
 from itune_core.api.errors import PluginError
-from itune_core.plugins import installers, records
-from itune_core.plugins.catalog import GROUPS
+from itune_core.plugins import records
+from itune_core.plugins.catalog import CORE, GROUPS
 from itune_core.plugins.installed import Installed, installed
-from itune_core.plugins.lock import FORMAT, Lock, is_object, is_version, is_wheel, modules, no_lock, read
-from itune_core.plugins.policy import CORE, requirements_on_core
-from itune_core.plugins.sources import source_digest
+from itune_core.plugins.locks import installers
+from itune_core.plugins.locks.lock import FORMAT, Lock, is_object, is_version, is_wheel, no_lock, read
+from itune_core.plugins.policy import requirements_on_core
+from itune_core.plugins.sources import modules, source_digest
 
 HEADER = """\
 # Written by `itune lock`. Keep it under version control; do not edit it.

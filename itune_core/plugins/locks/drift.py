@@ -14,14 +14,15 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from itune_core.api.errors import PluginError
-from itune_core.plugins import catalog, integrity, records
-from itune_core.plugins.catalog import UNKNOWN, Entry
+from itune_core.plugins import catalog, records
+from itune_core.plugins.catalog import CORE, UNKNOWN, Entry
 from itune_core.plugins.installed import Installed, installed, of_this_environment
-from itune_core.plugins.lock import Lock, Locked
-from itune_core.plugins.policy import CORE, bound_on_core
-from itune_core.plugins.shadowing import belongs, covered
+from itune_core.plugins.locks import integrity
+from itune_core.plugins.locks.lock import Lock, Locked
+from itune_core.plugins.locks.shadowing import belongs, covered
+from itune_core.plugins.locks.startup import nobodys_startup_files
+from itune_core.plugins.policy import bound_on_core
 from itune_core.plugins.sources import source_digest
-from itune_core.plugins.startup import nobodys_startup_files
 
 
 @dataclass(frozen=True)

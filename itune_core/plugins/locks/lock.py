@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 from packaging.version import InvalidVersion, Version
 
 from itune_core.api.errors import PluginError
-from itune_core.plugins.policy import CORE
+from itune_core.plugins.catalog import CORE
+from itune_core.plugins.sources import modules
 
 NAME = "pylock.itune.toml"
 FORMAT = 1
@@ -80,12 +81,6 @@ class Lock:
     def development(self) -> list[str]:
         """Names of the distributions that are locked as a checkout."""
         return sorted(name for name, package in self.packages.items() if package.checkout)
-
-
-def modules(distribution: str, values: Iterable[str]) -> list[str]:
-    """Top-level modules of entry points' `values`; the one that bears the distribution's name if there are none."""
-    named = {value.partition(":")[0].partition(".")[0].strip() for value in values}
-    return sorted(named) or [distribution.replace("-", "_")]
 
 
 def beside(recipe: Path) -> Path:

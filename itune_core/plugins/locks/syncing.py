@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from itune_core.api.errors import PluginError
-from itune_core.plugins import catalog, installers, integrity, records
-from itune_core.plugins.drift import drifts, refuse
+from itune_core.plugins import catalog, records
+from itune_core.plugins.catalog import CORE
 from itune_core.plugins.installed import Installed, installed, of_this_environment
-from itune_core.plugins.lock import Lock
-from itune_core.plugins.locking import subset
-from itune_core.plugins.policy import CORE
+from itune_core.plugins.locks import installers, integrity
+from itune_core.plugins.locks.drift import drifts, refuse
+from itune_core.plugins.locks.lock import Lock
+from itune_core.plugins.locks.locking import subset
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 from itune_core.api.errors import PluginError
 from itune_core.plugins import records
 from itune_core.plugins.installed import Installed
-from itune_core.plugins.lock import Locked
-from itune_core.plugins.ownership import strays
-from itune_core.plugins.shadowing import hidden
+from itune_core.plugins.locks.lock import Locked
+from itune_core.plugins.locks.ownership import strays
+from itune_core.plugins.locks.shadowing import hidden
 
 _SHOWN = 5
 """Files of one distribution that a message names."""
