@@ -122,7 +122,7 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def downstream(session: nox.Session) -> None:
     """The plugins' conformance tests: with the core of the working tree, then with the oldest core that each claims."""
-    _install_workspace(session, "pytest", "pytest-timeout", "hypothesis", "hatchling")
+    _install_workspace(session, *TEST_TOOLS)
     _quiet_environment(session)
     session.env["OMP_NUM_THREADS"] = "1"
     modules = {folder: sorted(map(str, folder.glob("tests/test_conformance_*.py"))) for folder in PLUGINS}
