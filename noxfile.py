@@ -23,6 +23,7 @@ ROOT = Path(__file__).parent
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
 TEST_TOOLS = [
     "hatchling",
+    "editables",  # what hatchling installs a checkout with
     "pytest",
     "pytest-timeout",
     "pytest-xdist",
