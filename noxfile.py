@@ -34,7 +34,7 @@ TEST_TOOLS = [
     "tensorboardX",
 ]
 DOCS_TOOLS = ["sphinx", "myst-parser", "furo", "sphinx-copybutton", "pytest"]  # the kit that it describes needs pytest
-BENCHMARKS = ["startup", "plugins", "hooks", "lock", "quickstart", "overhead", "sft_vs_trl"]
+BENCHMARKS = ["startup", "plugins", "hooks", "lock", "formatting", "mixing", "quickstart", "overhead", "sft_vs_trl"]
 
 
 def _install_workspace(session: nox.Session, *tools: str) -> None:
@@ -113,7 +113,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Benchmarks against the named peers; prints tables and writes benchmarks/results/*.json."""
-    _install_workspace(session, "trl")
+    _install_workspace(session, "trl", "hatchling", "editables")
     _quiet_environment(session)
     session.env["OMP_NUM_THREADS"] = "1"
     for name in session.posargs or BENCHMARKS:
@@ -157,8 +157,9 @@ def _oldest_core(folder: Path) -> Version | None:
 @nox.session
 def lowest(session: nox.Session) -> None:
     """The fast tests, with the oldest versions that the packages' metadata admits."""
-    # pip first: it takes torch from where the other sessions do, and uv then leaves it as it is
-    session.install("-c", "constraints.txt", "torch", "uv", silent=True)
+    # pip first: it takes torch from where the other sessions do, and uv then leaves it as it is. What locks are synced
+    # with is a tool of the environment, not of the metadata: a pip that knows locks.
+    session.install("-c", "constraints.txt", "--upgrade", "pip", "torch", "uv", silent=True)
     editable = [part for folder in (ROOT, *PLUGINS) for part in ("-e", str(folder))]
     session.run("uv", "pip", "install", "--quiet", "--resolution", "lowest-direct", "torch==2.13.0", *editable)
     session.install(*TEST_TOOLS, silent=True)

@@ -17,7 +17,8 @@ from generated import write_or_check
 from settings_table import settings_table
 from smallest_recipe import smallest_recipe
 
-from itune_core.api import Kind
+from itune_core.api import ComponentConfig, Kind
+from itune_core.api.components import STAGE_BASES
 from itune_core.api.hookspecs import RESOURCES, STAGES
 from itune_core.plugins import catalog, loader
 from itune_core.plugins.catalog import Entry
@@ -76,8 +77,19 @@ def _stage(stage: str, components: list[tuple[Entry, type[Any]]]) -> Iterator[st
     for entry, component in components:
         yield from (f"## {entry.label}", "", markdown(inspect.cleandoc(component.__doc__ or "")), "")
         yield from (_hooks(component) if stage == "extensions" else _ports(component))
-        yield from settings_table(getattr(component, "Config", None))
+        yield from _settings(stage, getattr(component, "Config", None))
         yield from ("A smallest recipe with it:", "", "```yaml", smallest_recipe(entry, component).rstrip(), "```", "")
+
+
+def _settings(stage: str, config: type[ComponentConfig] | None) -> Iterator[str]:
+    """The settings of a component's own; those that its whole stage has stand with the stage."""
+    base = STAGE_BASES[stage].Config if stage in STAGE_BASES else None
+    if config is None or base is None or not base.model_fields or not issubclass(config, base):
+        yield from settings_table(config)
+        return
+    yield from settings_table(config, base)
+    names = ", ".join(f"`{name}`" for name in base.model_fields)
+    yield from (f"And [what all {stage} have](../stages.md#{stage}): {names}.", "")
 
 
 def _ports(component: type[Any]) -> Iterator[str]:

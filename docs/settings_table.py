@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import get_args
 
 from pydantic.fields import FieldInfo
 
 from itune_core.api import ComponentConfig
 from itune_core.api.fields import RUNTIME
-from itune_core.cli.typenames import field_type
+from itune_core.cli.typenames import field_type, settings_of
 
 
-def settings_table(config: type[ComponentConfig] | None) -> Iterator[str]:
-    """The table's lines and a blank one; one sentence where there is no setting."""
-    rows = list(_fields(config)) if config else []
+def settings_table(config: type[ComponentConfig] | None, base: type[ComponentConfig] | None = None) -> Iterator[str]:
+    """The table's lines and a blank one; one sentence where there is no setting.
+
+    Args:
+        config: the settings.
+        base: whose fields are left out, those that `config` changes excepted.
+    """
+    known = {name: repr(field) for name, field in settings_of(base)} if base else {}
+    rows = [(name, field) for name, field in settings_of(config) if known.get(name) != repr(field)] if config else []
     if not rows:
-        yield from ("No settings.", "")
+        yield from ("No settings of its own." if known else "No settings.", "")
         return
     yield from ("| setting | type | default | what it does |", "|---|---|---|---|")
     for name, field in rows:
@@ -30,19 +35,12 @@ def settings_table(config: type[ComponentConfig] | None) -> Iterator[str]:
     yield ""
 
 
-def _fields(config: type[ComponentConfig], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Every setting by its path; those of a nested group after the group."""
-    for name, field in config.model_fields.items():
-        yield f"{prefix}{name}", field
-        for inner in (field.annotation, *get_args(field.annotation)):
-            if isinstance(inner, type) and issubclass(inner, ComponentConfig):
-                yield from _fields(inner, f"{prefix}{name}.")
-
-
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
+    if isinstance(value, ComponentConfig):
+        return "as below"
     return "unset" if value is None else f"`{json.dumps(value, ensure_ascii=False, default=str)}`"
 
 

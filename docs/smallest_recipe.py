@@ -7,6 +7,7 @@ pages show is true.
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ ROWS = {
     Kind.CONVERSATION: ("formatters/messages", "conversations.jsonl"),
     Kind.PROMPT: ("formatters/prompts", "prompts.jsonl"),
     Kind.PREFERENCE: ("formatters/pairs", "preferences.jsonl"),
+    Kind.TEXT: ("formatters/text", "text.jsonl"),
 }
 """Kind of record to a formatter that makes it, and a name for its file."""
 
@@ -51,6 +53,10 @@ def smallest_recipe(entry: Entry, component: type[Any]) -> str:
         steps["rows"] = _rows(Kind.CONVERSATION)
     else:
         sources, steps = _sources(component)
+        columns = component(component.Config(**settings)).reads() if entry.stage != "formatters" else ()
+        if columns:  # a scorer gives them, named as the step that the column names
+            scorer = columns[0].split(".")[1]
+            sources, steps = scorer, {"rows": steps["rows"], scorer: _step(f"scorers/{scorer}", "rows", {})}
         steps[_name(entry)] = _step(entry.label, sources, settings)
         if needs_model:
             recipe["models"] = {"base": MODEL}
@@ -67,7 +73,10 @@ def _sources(component: type[Any]) -> tuple[Any, dict[str, Any]]:
         if taken.required:
             fitting = [kind for kind in ROWS if kind in taken.kinds]
             kind = (fitting or [kind for kind in ROWS if set(CASTS.get(kind, ())) & set(taken.kinds)])[0]
-            made = ["rows", "more"][: 2 if taken.many else 1]
+            names = ["rows", "more"]
+            if "rows" in steps and steps["rows"] != _rows(kind):  # another kind has these names
+                names = [str(kind), f"more_{kind}"]
+            made = names[: 2 if taken.many else 1]
             steps |= {step: _rows(kind, step) for step in made}
             fed[name] = made if taken.many else made[0]
     return (next(iter(fed.values())) if len(fed) == 1 else fed), steps
@@ -141,6 +150,6 @@ def _compiles(text: str) -> None:
         file = Path(folder) / "recipe.yaml"
         file.write_text(text, "utf-8")
         (file.parent / "data").mkdir()
-        for name in {"rows.jsonl", "more.jsonl", *(name for _, name in ROWS.values())}:
-            (file.parent / "data" / name).write_text("{}\n", "utf-8")
+        for name in re.findall(r"\bdata/[\w.-]+", text):
+            (file.parent / name).write_text("{}\n", "utf-8")
         compile(file)

@@ -24,8 +24,8 @@ from itune_core.api.records import Kind
 from itune_core.plugins import contract, session
 from itune_core.plugins.contract import ANSWERS, EASY_METHODS
 
-OUTCOMES = (outcomes.Keep, outcomes.Drop, outcomes.Failed, outcomes.Created, outcomes.Drawn, outcomes.TrainedModel,
-            outcomes.Evaluation)  # fmt: skip
+OUTCOMES = (outcomes.Keep, outcomes.Drop, outcomes.Failed, outcomes.Created, outcomes.Drawn, outcomes.Mix,
+            outcomes.TrainedModel, outcomes.Evaluation)  # fmt: skip
 REQUESTS = ((asking.Ask, asking.Answer), (asking.LogProbs, asking.TokenLogProbs), (asking.Embed, asking.Vectors))
 
 
@@ -74,7 +74,9 @@ def _stage(stage: str, spec: type, hook: str) -> Iterator[str]:
     for name in EASY_METHODS[stage]:
         yield from _method(name, vars(base)[name])
     yield from _method(hook, vars(spec)[hook], "The hook")
-    said = [outcome for outcome in OUTCOMES if re.search(rf"\b{outcome.__name__}\b", _header(vars(spec)[hook]))]
+    methods = [vars(spec)[hook], *(vars(base)[name] for name in EASY_METHODS[stage])]
+    headers = "\n".join(map(_header, methods))
+    said = [outcome for outcome in OUTCOMES if re.search(rf"\b{outcome.__name__}\b", headers)]
     if said:
         yield from (
             "What it may say: " + ", ".join(f"[`{one.__name__}`](#{one.__name__.lower()})" for one in said) + ".",

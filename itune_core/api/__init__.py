@@ -53,9 +53,9 @@ if TYPE_CHECKING:
     from itune_core.api.context import Context, Facts, Finished
     from itune_core.api.fields import ComponentConfig, InputFile, ModelRef, Runtime, Secret, StepRef
     from itune_core.api.models import ModelSource
-    from itune_core.api.outcomes import Created, Drawn, Drop, Evaluation, Failed, Keep, TrainedModel
+    from itune_core.api.outcomes import Created, Drawn, Drop, Evaluation, Failed, Keep, Mix, TrainedModel, Used
     from itune_core.api.randomness import derive_rng, derive_seed
-    from itune_core.api.reading import BadRow, Row, read_rows
+    from itune_core.api.reading import BadRow, HubDataset, Reading, Row, read_rows
 
 __all__ = [
     "Answer",
@@ -80,6 +80,7 @@ __all__ = [
     "Finished",
     "Formatter",
     "Generator",
+    "HubDataset",
     "Input",
     "InputFile",
     "Inputs",
@@ -88,12 +89,14 @@ __all__ = [
     "Kind",
     "LogProbs",
     "Message",
+    "Mix",
     "Mixer",
     "ModelError",
     "ModelRef",
     "ModelSource",
     "Parts",
     "PluginError",
+    "Reading",
     "RecipeError",
     "Record",
     "Reply",
@@ -107,6 +110,7 @@ __all__ = [
     "TokenLogProbs",
     "TrainedModel",
     "Trainer",
+    "Used",
     "Vectors",
     "conversation",
     "derive_rng",

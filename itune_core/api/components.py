@@ -16,14 +16,15 @@ be a generator that asks a model (see :mod:`itune_core.api.asking`).
 from __future__ import annotations
 
 import inspect
+import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Generator as PyGenerator
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from itune_core.api.asking import Answer, Ask, Embed, LogProbs, TokenLogProbs, Vectors
 from itune_core.api.context import Context, Facts
@@ -31,8 +32,9 @@ from itune_core.api.errors import RowError
 from itune_core.api.fields import ComponentConfig, InputFile, ModelRef
 from itune_core.api.hookspecs import hookimpl
 from itune_core.api.models import ModelSource
-from itune_core.api.outcomes import Created, Drawn, Drop, Evaluation, Failed, Keep, TrainedModel
-from itune_core.api.reading import BadRow, Row, read_rows
+from itune_core.api.outcomes import Created, Drawn, Drop, Evaluation, Failed, Keep, Mix, TrainedModel, Used
+from itune_core.api.randomness import derive_rng
+from itune_core.api.reading import BadRow, HubDataset, Reading, Row, hub_rows, read_rows, settled
 from itune_core.api.records import Kind, Record, records
 
 if TYPE_CHECKING:
@@ -100,6 +102,10 @@ def _each(method: Callable[[Record], Any], rows: datasets.Dataset, context: Cont
         yield from zip(rows["id"], context.map(method, records(rows)), strict=True)
 
 
+def _listed(paths: str | Sequence[str]) -> list[str]:
+    return [paths] if isinstance(paths, str) else list(paths)
+
+
 class Formatter(Component):
     """Turns raw rows into records. Easy method: :meth:`format`."""
 
@@ -109,27 +115,59 @@ class Formatter(Component):
     class Config(ComponentConfig):
         """Settings that every formatter of files has."""
 
-        path: InputFile | list[InputFile] = Field(description="File, folder or glob of rows, or a list of them.")
+        path: InputFile | list[InputFile] | None = Field(
+            None,
+            description="File, folder or glob of rows, `-` for standard input, or a list of them.",
+            examples=["data/rows.jsonl"],
+        )
+        hub: HubDataset | None = Field(None, description="A data set of the hub, in the place of `path`.")
+        reading: Reading = Field(Reading(), description="How the rows are written.")
         source: str | None = Field(
             None, description="Name written into each record's `source`; the component's name if unset."
         )
         limit: int | None = Field(None, ge=1, description="Read only the first so many rows.")
 
-    def format(self, row: Row) -> Record | Drop | Iterable[Record]:
-        """The record of a raw row; several; or why it is left out.
+        @model_validator(mode="after")
+        def _one_source(self) -> Self:
+            if (self.path in (None, [])) == (self.hub is None):
+                raise ValueError("one of `path` and `hub`" + (", not both" if self.hub else ""))
+            if self.hub is not None and self.reading != Reading(columns=self.reading.columns):
+                raise ValueError("of `reading`, only `columns` for a data set of the hub, which says how it is written")
+            return self
+
+    _seed = 0
+
+    def format(self, row: Row) -> Record | Drop | Iterable[Record | Used]:
+        """The record of a raw row; several, and what else there is to say of it; or why it is left out.
 
         Raises:
             RowError: the row is bad; it goes to the ledger with its file and line.
         """
         raise TypeError(f"{type(self).__name__} must define format()")
 
+    def settle(self, facts: Facts) -> Any:
+        """The config with the format and encoding of its files, so that these stand in the key; not where
+        :meth:`read` is overridden, which alone knows what it reads."""
+        config = self.config
+        if not isinstance(config, Formatter.Config) or config.path is None or type(self).read is not Formatter.read:
+            return config
+        return config.model_copy(update={"reading": settled(_listed(config.path), config.reading)})
+
     def read(self) -> Iterator[Row | BadRow]:
-        """The raw rows, in order. Override to read what is not a file."""
-        paths = self.config.path
-        return read_rows([paths] if isinstance(paths, str) else list(paths))
+        """The raw rows, in order. Override to read what is neither a file nor a data set of the hub."""
+        config = self.config
+        if config.hub is not None:
+            return hub_rows(config.hub, config.reading.columns)
+        return read_rows(_listed(config.path), config.reading)
+
+    def rng(self, row: Row, *parts: str | int) -> random.Random:
+        """A generator seeded by (step seed, content of `row`, `parts`): a row draws the same numbers wherever it
+        stands, and equal rows draw the same."""
+        return derive_rng(self._seed, json.dumps(dict(row), sort_keys=True, default=repr), *parts)
 
     @hookimpl
-    def itune_format(self, context: Context) -> Iterator[tuple[str, Record | Drop | Failed]]:
+    def itune_format(self, context: Context) -> Iterator[tuple[str, Record | Used | Drop | Failed]]:
+        self._seed = context.rng().getrandbits(63)
         rows = self.read()
         if self.config.limit is not None:
             rows = islice(rows, self.config.limit)
@@ -137,12 +175,12 @@ class Formatter(Component):
             for outcome in outcomes:
                 yield where, outcome
 
-    def _format_row(self, row: Row | BadRow) -> tuple[str, list[Record | Drop | Failed]]:
+    def _format_row(self, row: Row | BadRow) -> tuple[str, list[Record | Used | Drop | Failed]]:
         if isinstance(row, BadRow):
             return row.where, [Failed.of(row.error)]
         try:
             made = self.format(row)
-            outcomes: list[Record | Drop | Failed] = [made] if isinstance(made, (Record, Drop)) else list(made)
+            outcomes: list[Record | Used | Drop | Failed] = [made] if isinstance(made, (Record, Drop)) else list(made)
         except RowError as error:
             return row.where, [Failed.of(error)]
         if self.config.source is not None:
@@ -220,18 +258,35 @@ class Scorer(Component):
 
 
 class Mixer(Component):
-    """Draws rows from several data sets; cannot make any. Easy method: :meth:`draw`."""
+    """Draws rows from several data sets; cannot make any. Easy method: :meth:`draw`.
+
+    It draws from the data sets of all inputs that it declares ``many``, laid end to end in declared order; an optional
+    one that the recipe leaves out has none. Any other input is only read: a target to come near to, say.
+
+    Attributes:
+        mixes_kinds: whether it may draw from data sets of different kinds of record (conversations and text for the
+            replay of pre-training data, say). What it gives then has the columns of all of them, null where a kind
+            lacks them, and each row's ``kind`` says which it is.
+    """
 
     stage = "mixers"
     inputs = {"records": Input(many=True)}
+    mixes_kinds: ClassVar[bool] = False
 
-    def draw(self, sizes: Sequence[int], rng: random.Random) -> Iterable[Drawn]:
-        """The rows to take, in order, from inputs of these many rows. All randomness comes from `rng`."""
+    @classmethod
+    def drawn_from(cls) -> tuple[str, ...]:
+        """Names of the inputs that it draws from: those declared ``many``, in declared order."""
+        return tuple(name for name, spec in cls.inputs.items() if spec.many)
+
+    def draw(self, sizes: Sequence[int], rng: random.Random) -> Iterable[Drawn] | Mix:
+        """The rows to take, in order, from data sets of these many rows. All randomness comes from `rng`."""
         raise TypeError(f"{type(self).__name__} must define draw()")
 
     @hookimpl
-    def itune_mix(self, inputs: Inputs, context: Context) -> Iterable[Drawn]:
-        return self.draw([len(rows) for rows in inputs[next(iter(self.inputs))]], context.rng())
+    def itune_mix(self, inputs: Inputs, context: Context) -> Mix:
+        sizes = [len(rows) for name in self.drawn_from() for rows in inputs.get(name, ())]
+        drawn = self.draw(sizes, context.rng())
+        return drawn if isinstance(drawn, Mix) else Mix(drawn)
 
 
 class Trainer(Component):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from itune_core.api.components import Inputs
     from itune_core.api.context import Context
-    from itune_core.api.outcomes import Created, Drawn, Drop, Evaluation, Failed, Keep, TrainedModel
+    from itune_core.api.outcomes import Created, Drop, Evaluation, Failed, Keep, Mix, TrainedModel, Used
     from itune_core.api.records import Record
 
 PROJECT = "itune"
@@ -36,7 +36,7 @@ class Formatters:
     """Raw rows to records."""
 
     @hookspec(firstresult=True)
-    def itune_format(self, context: Context) -> Iterable[tuple[str, Record | Drop | Failed]]:
+    def itune_format(self, context: Context) -> Iterable[tuple[str, Record | Used | Drop | Failed]]:
         """Read raw rows and turn them into records.
 
         Args:
@@ -44,7 +44,7 @@ class Formatters:
 
         Returns:
             ``(where, outcome)`` in reading order; `where` is file and line. A row that makes several records comes
-            several times.
+            several times, one after the other.
 
         Raises:
             DataError: nothing can be read at all.
@@ -103,15 +103,16 @@ class Mixers:
     """Several data sets to one."""
 
     @hookspec(firstresult=True)
-    def itune_mix(self, inputs: Inputs, context: Context) -> Iterable[Drawn]:
-        """Draw rows from the data sets of the first input.
+    def itune_mix(self, inputs: Inputs, context: Context) -> Mix:
+        """Draw rows from the data sets of the inputs that are declared ``many``, laid end to end in declared order.
 
         Args:
-            inputs: list of data sets by input name.
+            inputs: by input name: a list of data sets, or one data set that is only read.
             context: the engine.
 
         Returns:
-            The rows to take, in training order.
+            The rows to take, in training order, with the shares that were asked and the tokens that were drawn, if the
+            mixer knows them.
         """
 
 

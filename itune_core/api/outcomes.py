@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from itune_core.api.errors import ItuneError
 from itune_core.api.models import Architecture
@@ -39,6 +39,19 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class Used:
+    """A formatter used this raw row, and there is more to say of it than its records do.
+
+    The row went into a record that stands at another row (a turn of a dialogue whose turns are rows), or some of it was
+    left out. `reason` and `detail` are as in :class:`Drop`; they stand in the ledger. It may come beside records of the
+    same row, or alone.
+    """
+
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
 class Keep:
     """A filter keeps this row, in the output of that name (the first declared output if None)."""
 
@@ -53,14 +66,36 @@ class Created:
     parents: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """A mixer takes row number `row` of input number `input`, for a phase and an epoch of training."""
+class Drawn(NamedTuple):
+    """A mixer takes row number `row` of data set number `input`, for a phase and an epoch of training.
+
+    A tuple, since a mixer makes a million of them. All four count from 0; `input` counts through the data sets of all
+    inputs that the mixer declares ``many``, laid end to end in declared order.
+
+    Trainers follow the order of a mix in which any phase or epoch is not 0, and end an optimiser step where either
+    changes. A mix of one phase and one epoch is a set to them, which they shuffle unless they are told not to.
+    """
 
     input: int
     row: int
     phase: int = 0
     epoch: int = 0
+
+
+@dataclass(frozen=True)
+class Mix:
+    """What a mixer gives: the rows to take, and what it set out to take.
+
+    Attributes:
+        draws: in training order.
+        asked: by phase, the share of the rows that was asked of each data set. The shares of a phase sum to 1, or are
+            all 0 where nothing was asked. Empty: no shares were asked.
+        tokens: by phase, the tokens drawn from each data set. Empty: they were not counted.
+    """
+
+    draws: Iterable[Drawn]
+    asked: Sequence[Sequence[float]] = ()
+    tokens: Sequence[Sequence[int]] = ()
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,8 @@ COMMON: dict[str, Type] = {
     "meta": "string",  # JSON text
 }
 
+LISTS = tuple(name for name, column in COMMON.items() if isinstance(column, list))
+
 CONTENT: dict[Kind, dict[str, Type]] = {
     Kind.CONVERSATION: {"messages": MESSAGES},
     Kind.PROMPT: {"prompt": MESSAGES},
@@ -78,8 +80,11 @@ CONTENT: dict[Kind, dict[str, Type]] = {
 SCHEMAS: dict[Kind, dict[str, Type]] = {kind: {**COMMON, **columns} for kind, columns in CONTENT.items()}
 
 
-def features(kind: Kind) -> datasets.Features:
-    """The schema of `kind` as `datasets.Features`, to be passed wherever a data set of records is made."""
+def features(*kinds: Kind) -> datasets.Features:
+    """The schema of a kind as `datasets.Features`, to be passed wherever a data set of records is made.
+
+    Of several kinds: the columns of all of them, each once, as a mix of them has them.
+    """
     import datasets
 
     def convert(column: Type) -> Any:
@@ -89,7 +94,18 @@ def features(kind: Kind) -> datasets.Features:
             return datasets.List(convert(column[0]))
         return {name: convert(inner) for name, inner in column.items()}
 
-    return datasets.Features({name: convert(column) for name, column in SCHEMAS[kind].items()})
+    columns = {name: column for kind in kinds for name, column in SCHEMAS[kind].items()}
+    return datasets.Features({name: convert(column) for name, column in columns.items()})
+
+
+def spelt(kinds: Sequence[Kind]) -> str:
+    """Kinds in one word, as digests, manifests and runs have them: ``conversation``, of a mix ``conversation+text``."""
+    return "+".join(kinds)
+
+
+def spelt_kinds(word: str | None) -> tuple[Kind, ...]:
+    """The kinds that :func:`spelt` made a word of; none of an empty one."""
+    return tuple(map(Kind, word.split("+"))) if word else ()
 
 
 class Record(Mapping[str, Any]):
@@ -115,6 +131,11 @@ class Record(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return f"Record({self.kind.value}, id={self._values.get('id')!r})"
+
+    def take(self, columns: Sequence[str]) -> dict[str, Any]:
+        """These columns and their values."""
+        values = self._values
+        return {name: values[name] for name in columns}
 
     def replace(self, **columns: Any) -> Record:
         """A copy with some columns set; the original is untouched."""
@@ -147,8 +168,10 @@ def message(
     """
     _check_text("role of a message", role)
     _check_text("content of a message", content)
-    _text_or_none("name of a message", name)
-    _text_or_none("tool_calls of a message", tool_calls)
+    if name is not None:
+        _check_text("name of a message", name)
+    if tool_calls is not None:
+        _check_text("tool_calls of a message", tool_calls)
     if train is not None and not isinstance(train, bool):
         raise RowError(f"train of a message must be true, false or null, not {train!r}", "E-DATA-010")
     return {"role": role, "content": content, "name": name, "tool_calls": tool_calls, "train": train}
@@ -162,9 +185,10 @@ def _build(kind: Kind, content: dict[str, Any], common: Mapping[str, Any]) -> Re
     values.update(common)
     values.update(content)
     values["kind"] = kind.value
-    for name in ("source", "task", "category", "language", "license", "rationale", "meta"):
-        _text_or_none(name, values[name])
-    for name in ("references", "parents"):
+    for name, value in common.items():
+        if name not in LISTS:
+            _text_or_none(name, value)
+    for name in LISTS:
         values[name] = _texts(name, values[name])
     return Record(kind, values)
 
@@ -199,18 +223,20 @@ def _turns(column: str, messages: Any, last: str | None = None) -> list[dict[str
     # Nothing is taken for granted: what a formatter passes on may come from a row as it is.
     if isinstance(messages, str) or not isinstance(messages, Sequence):
         raise RowError(f"{column} must be a list of messages, not {type(messages).__name__}", "E-DATA-010")
-    if not all(isinstance(turn, Mapping) for turn in messages):
-        raise RowError(f"{column} holds something that is not a message", "E-DATA-010")
-    turns = [
-        message(
-            turn.get("role"),
-            turn.get("content"),
-            name=turn.get("name"),
-            tool_calls=turn.get("tool_calls"),
-            train=turn.get("train"),
+    turns = []
+    for turn in messages:
+        if type(turn) is not dict and not isinstance(turn, Mapping):  # asking for Mapping costs more than all else
+            raise RowError(f"{column} holds something that is not a message", "E-DATA-010")
+        get = turn.get
+        turns.append(
+            message(
+                get("role"),  # type: ignore[arg-type]  # checked there
+                get("content"),  # type: ignore[arg-type]
+                name=get("name"),
+                tool_calls=get("tool_calls"),
+                train=get("train"),
+            )
         )
-        for turn in messages
-    ]
     if not turns:
         raise RowError(f"{column} has no message", "E-DATA-011")
     if last is not None and turns[-1]["role"] != last:

@@ -14,6 +14,7 @@ from itune_core.api.records import Record, records
 from itune_core.cli.opening import Allow, Offline, Overrides, RecipeFile, open_project
 from itune_core.cli.terminal import safe
 from itune_core.engine.errors import StoreError
+from itune_core.recipe.kinds import handed_on
 
 if TYPE_CHECKING:
     from itune_core.api.asking import Request
@@ -29,13 +30,13 @@ def inspect(
     step: Annotated[str, typer.Argument(metavar="STEP", help="A step of the recipe, or a variant of one.")],
     tokens: Annotated[bool, typer.Option("--tokens", help="Colour every token by whether it is trained on.")] = False,
     prompt: Annotated[int | None, typer.Option("--prompt", metavar="K", min=0, help="Render row K's prompt.")] = None,
-    limit: Annotated[int, typer.Option("--rows", min=1, help="How many rows.")] = 3,
+    limit: Annotated[int, typer.Option("--rows", min=1, help="How many rows of a data set.")] = 3,
     overrides: Overrides = [],  # noqa: B006
     allow: Allow = [],  # noqa: B006
     offline: Offline = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
-    """Show what goes into a step. What stands before it must have been run."""
+    """Show what goes into a step, of a mixer each data set. What stands before it must have been run."""
     project = open_project(recipe, overrides, allow=allow, offline=offline)
     node = _ready(project, step)
     if tokens:
@@ -43,9 +44,11 @@ def inspect(
     elif prompt is not None:
         typer.echo(safe(_prompt(project, node, prompt)))
     else:
-        for record in islice(records(project.flow.input(node.name)[0].dataset), limit):
-            shown = {name: value for name, value in record.items() if value not in (None, [])}
-            typer.echo(safe(json.dumps(shown, ensure_ascii=False, indent=None if as_json else 2)))
+        for name in handed_on(node.component):
+            for view in project.flow.input(node.name, name) if name in node.inputs else ():
+                for record in islice(records(view.dataset), limit):
+                    shown = {name: value for name, value in record.items() if value not in (None, [])}
+                    typer.echo(safe(json.dumps(shown, ensure_ascii=False, indent=None if as_json else 2)))
 
 
 def _ready(project: Project, step: str) -> StepNode:

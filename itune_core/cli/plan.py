@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from itune_core.api.records import spelt
 from itune_core.cli.opening import Allow, Overrides, RecipeFile, open_project
 from itune_core.cli.terminal import safe
 
@@ -30,19 +31,23 @@ def command(
     project = open_project(recipe, overrides, allow=allow, offline=True)  # looking fetches nothing
     states = project.states()
     if as_json:
-        typer.echo(json.dumps(plan_facts(project.plan, states), indent=2, ensure_ascii=False))
+        facts = plan_facts(project.plan, states, project.settled())
+        typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
         return
     from rich.console import Console
 
-    Console(highlight=False).print(plan_table(project.plan, states))
+    Console(highlight=False).print(plan_table(project.plan, states, project.settled()))
 
 
-def plan_table(plan: Plan, states: Mapping[str, str] | None = None) -> Table:
+def plan_table(
+    plan: Plan, states: Mapping[str, str] | None = None, settled: Mapping[str, Mapping[str, Any]] | None = None
+) -> Table:
     """The plan as a table, one row a node.
 
     Args:
         plan: the plan.
         states: what a run would do with each node, by name; None: no such column.
+        settled: what was found out of settings that the recipe leaves open, by node.
     """
     from rich.table import Table
     from rich.text import Text
@@ -55,8 +60,8 @@ def plan_table(plan: Plan, states: Mapping[str, str] | None = None) -> Table:
         cells = [
             node.step,
             f"{node.stage}/{node.uses}",
-            _reads(node),
-            node.kind.value if node.kind else {"trainers": "a model"}.get(node.stage, "figures"),
+            _reads(node, (settled or {}).get(node.name, {})),
+            spelt(node.kinds) or {"trainers": "a model"}.get(node.stage, "figures"),
         ]
         if varies:
             cells.append(", ".join(f"{axis}={value}" for axis, value in node.variant.items()))
@@ -66,8 +71,13 @@ def plan_table(plan: Plan, states: Mapping[str, str] | None = None) -> Table:
     return table
 
 
-def plan_facts(plan: Plan, states: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The plan as JSON values. Secrets are not among them: a config holds only where they are to be read."""
+def plan_facts(
+    plan: Plan, states: Mapping[str, str] | None = None, settled: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, Any]:
+    """The plan as JSON values. Secrets are not among them: a config holds only where they are to be read.
+
+    The arguments are those of :func:`plan_table`.
+    """
     return {
         "recipe": plan.name,
         "file": str(plan.file),
@@ -79,7 +89,12 @@ def plan_facts(plan: Plan, states: Mapping[str, str] | None = None) -> dict[str,
             }
             for name, model in plan.models.items()
         },
-        "steps": [_facts(node) | ({"state": states.get(node.name)} if states else {}) for node in plan.nodes.values()],
+        "steps": [
+            _facts(node)
+            | ({"settled": dict(settled.get(node.name, {}))} if settled is not None else {})
+            | ({"state": states.get(node.name)} if states else {})
+            for node in plan.nodes.values()
+        ],
         "extensions": dict(plan.extensions),
     }
 
@@ -94,7 +109,7 @@ def _facts(node: StepNode) -> dict[str, Any]:
         "inputs": {name: [_feed_facts(feed) for feed in feeds] for name, feeds in node.inputs.items()},
         "models": list(node.models),
         "steps": list(node.steps),
-        "kind": node.kind,
+        "kind": spelt(node.kinds) or None,
         "with": node.config.model_dump(mode="json"),
         "seed": node.seed,
         "max_failed": node.max_failed,
@@ -103,17 +118,24 @@ def _facts(node: StepNode) -> dict[str, Any]:
 
 
 def _feed_facts(feed: Feed) -> dict[str, Any]:
-    return {"node": feed.node, "output": feed.output, "kind": feed.kind, "cast": feed.cast}
+    return {"node": feed.node, "output": feed.output, "kind": spelt(feed.kinds), "cast": feed.cast}
 
 
-def _reads(node: StepNode) -> str:
-    """What a node reads, one line a source: ``train: pairs (preference as ranking)``, then the models it asks."""
+def _reads(node: StepNode, settled: Mapping[str, Any]) -> str:
+    """What a node reads, one line a source: ``train: pairs (preference as ranking)``, then the models it asks.
+
+    Of a formatter, what was found out of its files: ``csv in cp949``.
+    """
     several = len(node.inputs) > 1
     lines = []
     for name, feeds in node.inputs.items():
         for feed in feeds:
             source = feed.node if feed.output in ("records", "") else f"{feed.node}.{feed.output}"
-            cast = f" ({feed.kind} as {feed.cast})" if feed.cast else ""
+            cast = f" ({spelt(feed.kinds)} as {feed.cast})" if feed.cast else ""
             lines.append(f"{name}: {source}{cast}" if several else f"{source}{cast}")
+    if node.stage == "formatters":
+        format, encoding = settled.get("reading.format"), settled.get("reading.encoding")
+        kinds = ", ".join(dict.fromkeys(format)) if isinstance(format, list) else format
+        lines += [" in ".join(filter(None, (kinds, encoding)))] if kinds or encoding else []
     lines += [f"model {name}" for name in node.models] + [f"step {name}" for name in node.steps]
     return "\n".join(lines)

@@ -169,7 +169,7 @@ def _print_description(entry: Entry, loaded: type[Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from itune_core.cli.typenames import field_type
+    from itune_core.cli.typenames import field_type, settings_of
 
     facts = _facts(entry, loaded)
     console = Console(highlight=False)
@@ -178,7 +178,7 @@ def _print_description(entry: Entry, loaded: type[Any]) -> None:
     for line in _lines(facts):
         console.print(Text(safe(line)), soft_wrap=True)
     table = Table("setting", "type", "default", "what it does", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name, field in _config(loaded).model_fields.items():
+    for name, field in settings_of(_config(loaded)):
         cells = (name, field_type(field), _default(field), field.description or "")
         table.add_row(*(Text(safe(cell)) for cell in cells))
     console.print()
@@ -202,4 +202,7 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if field.default_factory_takes_validated_data:
         return "computed"
-    return json.dumps(field.get_default(call_default_factory=True), default=str, ensure_ascii=False)
+    from itune_core.api.fields import ComponentConfig
+
+    value = field.get_default(call_default_factory=True)
+    return "as below" if isinstance(value, ComponentConfig) else json.dumps(value, default=str, ensure_ascii=False)

@@ -18,6 +18,7 @@ from itune_core.engine.runs import RunRecord
 from itune_core.engine.store import Store
 from itune_core.report.artifacts import RunArtifacts
 from itune_core.report.comparison import number
+from itune_core.report.mixture import mixtures, percent
 
 app = typer.Typer(help="Show a run, or one step of it.")
 
@@ -59,7 +60,7 @@ def show(
         if as_json:
             print_json(facts)
         else:
-            _show_step(run, store, step, facts)
+            _show_step(artifacts, store, step, facts)
 
 
 def _facts(artifacts: RunArtifacts, step: str, limit: int) -> dict[str, Any]:
@@ -115,14 +116,19 @@ def gives(saved: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in rows.items())
 
 
-def _show_step(run: RunRecord, store: Store, step: str, facts: Mapping[str, Any]) -> None:
+def _show_step(artifacts: RunArtifacts, store: Store, step: str, facts: Mapping[str, Any]) -> None:
+    run = artifacts.run
     typer.echo(safe(f"{step} ({facts['component']}) in run {run.name}"))
     typer.echo(f"  {balance(facts['counts'])}")
     made = "taken from the store; made" if facts["reused"] else "made"
     typer.echo(f"  {made} {facts['created']} in {seconds(facts['seconds'])}, {facts['cpu_seconds']:.1f} s of CPU time")
     if any(facts["requests"].values()):
         typer.echo(f"  {facts['requests']['asked']:,} requests, {facts['requests']['recalled']:,} from the journal")
+    if reading := facts["parts"]["config"].get("reading") if facts["stage"] == "formatters" else None:
+        typer.echo(safe(f"  read as {reading['format']} in {reading['encoding']}"))
     typer.echo(f"  key {facts['key']}")
+    if facts["stage"] == "mixers":
+        _show_mix(artifacts.sources(step), facts["mix"])
     for output, rows in facts.get("rows", {}).items():
         whole = facts["outputs"][output]
         typer.echo(safe(f"\n{output}: {whole['rows']:,} rows, digest {whole['digest']}"))
@@ -134,6 +140,25 @@ def _show_step(run: RunRecord, store: Store, step: str, facts: Mapping[str, Any]
     if facts["stage"] == "evaluators":
         typer.echo()
         print_metrics(run, store, step)
+
+
+def _show_mix(names: Sequence[str], phases: Sequence[Mapping[str, Any]]) -> None:
+    """What was asked of each source and what was drawn, of all phases and of each."""
+    for mix in mixtures(names, phases):
+        typer.echo(f"\n{mix.title}" if mix.title else "")
+        print_table(
+            ["source", "rows", "drawn", "asked", "by rows", "by tokens"],
+            [
+                [
+                    portion.source,
+                    f"{portion.rows:,}",
+                    f"{portion.drawn:,}",
+                    *map(percent, (portion.asked, portion.by_rows, portion.by_tokens)),
+                ]
+                for portion in mix.portions
+            ],
+            right=["rows", "drawn", "asked", "by rows", "by tokens"],
+        )
 
 
 def _show_row(row: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from itune_core.api.errors import DataError, RecipeError, RowError
 from itune_core.cli.opening import Allow
 from itune_core.cli.terminal import safe
+from itune_core.recipe.settings import absolute
 
 if TYPE_CHECKING:
     import datasets
@@ -29,7 +30,14 @@ app = typer.Typer(help="Run one component on a file of rows, without a recipe.")
 @app.command()
 def try_(
     label: Annotated[str, typer.Argument(metavar="STAGE/NAME", help="The component.")],
-    rows: Annotated[Path, typer.Option("--rows", help="Raw rows for a formatter; JSON-lines records for the others.")],
+    rows: Annotated[
+        str | None,
+        typer.Option(
+            "--rows",
+            metavar="PATH",
+            help="Raw rows for a formatter, records for the others: a file, folder, glob, or - for standard input.",
+        ),
+    ] = None,
     settings: Annotated[
         list[str], typer.Option("--with", metavar="KEY=VALUE", help="A setting; the value is YAML. Repeatable.")
     ] = [],  # noqa: B006
@@ -54,17 +62,21 @@ def try_(
         raise RecipeError("E-TRY-001", f"{label} cannot be tried", fix="use it in a recipe with a small input")
     values = dict(_setting(text) for text in settings)
     if stage == "formatters":
-        values = {"path": str(rows.absolute()), "limit": limit, **values}
+        if not {"path", "hub"} & values.keys():
+            values["path"] = absolute(_given(rows, label), Path.cwd())
+        values = {"limit": limit, **values}
     component = _configure(cls, label, values)
     with tempfile.TemporaryDirectory(prefix="itune-try-") as folder:
+        if stage == "formatters":
+            component = _settled(component, Path(folder))
         context = _context(component, label, seed, Path(folder), policy)
         call: dict[str, Any] = {"context": context}
         ids: list[str] = []
         if stage != "formatters":
-            data = _records(rows, limit)
+            data = _records(_given(rows, label), limit)
             ids = list(data["id"])
-            first, spec = next(iter(cls.inputs.items()))
-            call["inputs"] = {first: [data] if spec.many else data}
+            required = {name: spec for name, spec in cls.inputs.items() if spec.required}
+            call["inputs"] = {name: [data] if spec.many else data for name, spec in required.items()}
         for line in _lines(stage, Session(stage, component).call(**call), ids):
             typer.echo(safe(json.dumps(line, ensure_ascii=False, default=str)))
 
@@ -88,6 +100,18 @@ def _configure(cls: type[Component], label: str, values: Mapping[str, Any]) -> C
         raise RecipeError(
             "E-TRY-003", f"{label}: {where}: {first['msg']}", fix=f"itune plugins show {label} lists its settings"
         ) from error
+
+
+def _given(rows: str | None, label: str) -> str:
+    if rows is None:
+        raise RecipeError("E-TRY-005", f"{label} is tried on rows", fix="add --rows FILE, or --rows - and pipe them in")
+    return rows
+
+
+def _settled(component: Component, folder: Path) -> Component:
+    from itune_core.engine.facts import MachineFacts
+
+    return type(component)(component.settle(MachineFacts(folder / "machine.json")))
 
 
 def _context(component: Component, label: str, seed: int, folder: Path, policy: Policy) -> Any:
@@ -136,12 +160,12 @@ def _served(spec: str, resolver: Any, facts: Any, policy: Policy) -> Served:
     return Served(backend, source, source.identity)
 
 
-def _records(path: Path, limit: int) -> datasets.Dataset:
-    """The file's rows as records of the kind whose columns they have."""
+def _records(path: str, limit: int) -> datasets.Dataset:
+    """The file's rows as records of the kind whose columns they have; of standard input, JSON lines."""
     import datasets
 
     from itune_core import api
-    from itune_core.api.reading import BadRow, read_rows
+    from itune_core.api.reading import BadRow, Reading, read_rows
 
     builders: dict[str, tuple[api.Kind, Any]] = {
         "messages": (api.Kind.CONVERSATION, api.conversation),
@@ -152,7 +176,8 @@ def _records(path: Path, limit: int) -> datasets.Dataset:
         "text": (api.Kind.TEXT, api.text),
     }
     made, kind = [], None
-    for number, row in enumerate(read_rows([str(path)])):
+    reading = Reading(format="jsonl") if path == "-" else Reading()
+    for number, row in enumerate(read_rows([path], reading)):
         if number == limit:
             break
         if isinstance(row, BadRow):
@@ -171,7 +196,7 @@ def _records(path: Path, limit: int) -> datasets.Dataset:
             raise DataError("E-TRY-004", f"this row is no {found}: {error}", where=row.where) from error
         made.append({**record, "id": str(row.get("id", number))})
     if kind is None:
-        raise DataError("E-TRY-004", "there is no row", where=str(path))
+        raise DataError("E-TRY-004", "there is no row", where=path)
     return datasets.Dataset.from_list(made, features=api.features(kind))
 
 
@@ -193,7 +218,7 @@ def _lines(stage: str, result: Any, ids: list[str]) -> Iterator[Mapping[str, Any
         yield from ({"row": row} for row in result.table)
         yield {"metrics": result.metrics}
     elif stage == "mixers":
-        yield from (asdict(draw) for draw in result)
+        yield from (draw._asdict() for draw in result.draws)
     elif stage in ("formatters", "generators"):
         yield from ({"item": item, **plain(outcome)} for item, outcome in result)
     else:

@@ -1,15 +1,25 @@
-"""The type of a config field in words, for people: ``model``, ``float ≥ 0``, ``"before" or "after"``."""
+"""A config's fields, and the type of each in words, for people: ``model``, ``float ≥ 0``, ``"before" or "after"``."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from itune_core.api.fields import Marker
+from itune_core.api.fields import ComponentConfig, Marker
 
 _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "multiple_of": "multiple of"}
+
+
+def settings_of(config: type[ComponentConfig], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Every setting by its path; those of a nested group after the group."""
+    for name, field in config.model_fields.items():
+        yield f"{prefix}{name}", field
+        for inner in (field.annotation, *get_args(field.annotation)):
+            if isinstance(inner, type) and issubclass(inner, ComponentConfig):
+                yield from settings_of(inner, f"{prefix}{name}.")
 
 
 def field_type(field: FieldInfo) -> str:
@@ -44,4 +54,6 @@ def _name(annotation: Any) -> str:
         return "none"
     if annotation is str:
         return "text"
+    if isinstance(annotation, type) and issubclass(annotation, ComponentConfig):
+        return "group"
     return str(getattr(annotation, "__name__", annotation))

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 SIZE = 16
 MODEL_FILES = (".safetensors", ".json", ".jinja", ".model", ".txt", ".gguf")
 """What makes a saved model; cards, logs and optimiser states beside it do not."""
@@ -31,12 +33,16 @@ def _plain(value: Any) -> Any:
 
 
 def of_row(row: Mapping[str, Any]) -> bytes:
-    """Digest of one row's values, as bytes; its id is left out, because the id is made from it."""
-    return hashlib.blake2b(canonical({k: v for k, v in row.items() if k != "id"}), digest_size=SIZE).digest()
+    """Digest of one row's values, as bytes. The row is without its id, because the id is made from this.
+
+    The text is :func:`canonical`'s but for how very large and very small numbers are spelt: orjson is five times faster,
+    and this is called for every row.
+    """
+    return hashlib.blake2b(orjson.dumps(row, _plain, orjson.OPT_SORT_KEYS), digest_size=SIZE).digest()
 
 
-def of_rows(kind: str, rows: Iterable[bytes]) -> str:
-    """Digest of a data set from its kind and its rows' digests, in order."""
+def of_rows(kind: str, rows: Iterable[Any]) -> str:
+    """Digest of a data set from its kind and its rows' digests, in order, as bytes or arrays of any number of them."""
     digest = hashlib.blake2b(kind.encode() + b"\0", digest_size=SIZE)
     for row in rows:
         digest.update(row)

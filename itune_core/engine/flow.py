@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from itune_core.api.records import Kind
+from itune_core.engine.mixing import mixed
 from itune_core.engine.store import Artifact
-from itune_core.engine.views import Base, View, concatenate
+from itune_core.engine.views import Base, View
 from itune_core.recipe.plan import Feed
 
 COLUMNS, MASK, DRAWS = "columns.arrow", "mask.npy", "draws.npy"
@@ -23,7 +24,7 @@ class Node(Protocol):
     @property
     def stage(self) -> str: ...
     @property
-    def kind(self) -> Kind | None: ...
+    def kinds(self) -> tuple[Kind, ...]: ...
     @property
     def inputs(self) -> Mapping[str, tuple[Feed, ...]]: ...
 
@@ -61,10 +62,10 @@ class Flow:
     def _records(self, node: Node, artifact: Artifact) -> View:
         import numpy as np
 
-        if node.kind is None:
+        if len(node.kinds) != 1:
             raise TypeError(f"{node.name} makes records of no kind")
         rows = artifact.manifest["outputs"]["records"]["rows"]
-        return View(node.kind, (Base(artifact.folder, node.kind),), np.arange(rows))
+        return View((Base(artifact.folder, node.kinds[0]),), np.arange(rows))
 
     def _filtered(self, name: str, artifact: Artifact, output: str) -> View:
         import numpy as np
@@ -75,17 +76,9 @@ class Flow:
 
     def _mixed(self, name: str, artifact: Artifact) -> View:
         import numpy as np
-        import pyarrow as pa
 
-        views = self.input(name)
-        draws = np.load(artifact.folder / DRAWS, allow_pickle=False)
-        starts = np.cumsum([0, *(len(view) for view in views)])
-        drawn = concatenate(views).select(starts[draws[:, 0]] + draws[:, 1])
-        extra: dict[str, Any] = {}
-        for column, values in (("phase", draws[:, 2]), ("epoch", draws[:, 3])):
-            if values.any():
-                extra[column] = pa.array(values.astype(np.int32))
-        return drawn.join(extra)
+        views = [view for which in artifact.manifest["drawn_from"] for view in self.input(name, which)]
+        return mixed(views, np.load(artifact.folder / DRAWS, allow_pickle=False))
 
 
 def _read_columns(artifact: Artifact) -> dict[str, Any]:

@@ -72,6 +72,16 @@ class Project:
             self._components[node.name] = node.component(settled)
         return self._components[node.name]
 
+    def settled(self) -> Mapping[str, Mapping[str, Any]]:
+        """What :meth:`component` has put into settings that the recipe leaves open: by node, then by setting."""
+        written = self.plan.nodes
+        return {
+            name: {
+                change.path: change.new for change in keys.changes(_plain(written[name].config), _plain(made.config))
+            }
+            for name, made in self._components.items()
+        }
+
     def find(self, node: StepNode) -> tuple[str, dict[str, Any]] | None:
         """The key of a node and its parts; None while an artifact it depends on is not made.
 
@@ -223,3 +233,7 @@ class Project:
                 continue
             found[node.name] = "waits" if key is None else "cached" if node.name in self.artifacts else "run"
         return found
+
+
+def _plain(config: Any) -> Any:
+    return config.model_dump(mode="json")

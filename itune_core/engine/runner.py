@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from itune_core.api.errors import ItuneError
+from itune_core.api.outcomes import Mix
 from itune_core.api.randomness import derive_seed
+from itune_core.api.records import spelt
 from itune_core.engine import keys
 from itune_core.engine.context import StepContext
 from itune_core.engine.environment import environment
@@ -21,7 +23,7 @@ from itune_core.engine.journal import Journal
 from itune_core.engine.ledger import NAME as LEDGER
 from itune_core.engine.ledger import Ledger
 from itune_core.engine.local import map_local
-from itune_core.engine.memory import release
+from itune_core.engine.memory import release, spare_imports
 from itune_core.engine.presence import at_work, present
 from itune_core.engine.project import Project
 from itune_core.engine.runs import RunRecord, now, saved_node
@@ -140,6 +142,7 @@ class _Execution:
 
     def _make(self, node: StepNode, key: str, parts: Mapping[str, Any], scratch: Path) -> Artifact:
         """Execute a step and publish what it leaves."""
+        spare_imports()
         project = self.project
         views = {name: project.flow.input(node.name, name) for name in node.inputs}
         serving = Serving(project.served, self.journal, lambda *place: derive_seed(node.seed, node.entry.label, *place))
@@ -174,7 +177,7 @@ class _Execution:
                 "parts": parts,
                 "stage": node.stage,
                 "component": node.entry.label,
-                "kind": node.kind,
+                "kind": spelt(node.kinds) or None,
                 **made,
                 "counts": counts,
                 "requests": {"asked": serving.asked, "recalled": serving.recalled},
@@ -221,6 +224,8 @@ class _Execution:
                 }
             with _foreign(node):
                 result = session.call(**arguments)
+            if isinstance(result, Mix):
+                return replace(result, draws=_watched(result.draws, node))
             return _watched(result, node) if isinstance(result, Iterator) else result
 
         return call
@@ -250,7 +255,7 @@ def _wanted(plan: Plan, only: Sequence[str]) -> list[StepNode]:
     return [node for node in plan.nodes.values() if node.name in wanted]
 
 
-def _watched(results: Iterator[Any], node: StepNode) -> Iterator[Any]:
+def _watched(results: Iterable[Any], node: StepNode) -> Iterator[Any]:
     with _foreign(node):
         yield from results
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from itune_core.api.records import Kind
+from itune_core.api.records import Kind, spelt, spelt_kinds
 from itune_core.engine.errors import StoreError
 from itune_core.engine.home import Home
 from itune_core.engine.store import Artifact, Store
@@ -117,21 +117,20 @@ class SavedNode:
     name: str
     step: str
     stage: str
-    kind: Kind | None
+    kinds: tuple[Kind, ...]
     key: str
     inputs: Mapping[str, tuple[Feed, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, saved: Mapping[str, Any]) -> SavedNode:
-        inputs = {
-            name: tuple(
-                Feed(feed["node"], feed["output"], Kind(feed["kind"]), Kind(feed["cast"]) if feed["cast"] else None)
-                for feed in feeds
-            )
-            for name, feeds in saved["inputs"].items()
-        }
-        kind = Kind(saved["kind"]) if saved["kind"] else None
-        return cls(saved["name"], saved["step"], saved["stage"], kind, saved["key"], inputs)
+        inputs = {name: tuple(_feed(feed) for feed in feeds) for name, feeds in saved["inputs"].items()}
+        kinds = spelt_kinds(saved["kind"])
+        return cls(saved["name"], saved["step"], saved["stage"], kinds, saved["key"], inputs)
+
+
+def _feed(saved: Mapping[str, Any]) -> Feed:
+    cast = Kind(saved["cast"]) if saved["cast"] else None
+    return Feed(saved["node"], saved["output"], spelt_kinds(saved["kind"]), cast)
 
 
 def saved_node(
@@ -139,7 +138,9 @@ def saved_node(
 ) -> dict[str, Any]:
     """A step as a run's record keeps it; `identities` are those of the models it names."""
     inputs = {
-        name: [{"node": feed.node, "output": feed.output, "kind": feed.kind, "cast": feed.cast} for feed in feeds]
+        name: [
+            {"node": feed.node, "output": feed.output, "kind": spelt(feed.kinds), "cast": feed.cast} for feed in feeds
+        ]
         for name, feeds in node.inputs.items()
     }
     return {
@@ -148,7 +149,7 @@ def saved_node(
         "variant": dict(node.variant),
         "stage": node.stage,
         "component": node.entry.label,
-        "kind": node.kind,
+        "kind": spelt(node.kinds) or None,
         "inputs": inputs,
         "models": list(node.models),
         "identities": dict(identities),

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from itune_core.api.components import Component, Scorer
-from itune_core.api.outcomes import Created, Drawn, Drop, Evaluation, Failed, Keep, TrainedModel
+from itune_core.api.components import Component, Mixer, Scorer
+from itune_core.api.outcomes import Created, Drop, Evaluation, Failed, Keep, Mix, TrainedModel, Used
 from itune_core.api.records import Kind, Record
-from itune_core.engine import digest
+from itune_core.engine import digest, mixing
 from itune_core.engine.errors import RunError
 from itune_core.engine.flow import COLUMNS, DRAWS, MASK
 from itune_core.engine.ledger import Ledger
-from itune_core.engine.views import View, column_digest, concatenate
+from itune_core.engine.views import View, column_digest
 from itune_core.engine.writing import RecordWriter
 
 DROPPED, FAILED = 254, 255
@@ -36,7 +36,7 @@ class Job:
         label: the component, ``filters/length``.
         source: source name of records that have none.
         component: with its settled config.
-        kind: of the records it gives.
+        kind: of the records it makes; None: it makes none, or does not say.
         views: the rows of each input.
         call: calls the stage's hook on the loaded inputs and refuses None.
         draft: the folder to fill.
@@ -98,9 +98,14 @@ def formatters(job: Job) -> dict[str, Any]:
             if where != last:
                 job.ledger.used += verdict == "used"
                 inputs, last, verdict = inputs + 1, where, None
-            if isinstance(outcome, Record):
-                writer.add(_check_kind(job, outcome))
-                verdict = verdict or "used"
+            if isinstance(outcome, (Record, Used)):
+                if verdict == "refused":
+                    raise job.broken(f"gave both records and a refusal for {where}")
+                verdict = "used"
+                if isinstance(outcome, Record):
+                    writer.add(_check_kind(job, outcome))
+                else:
+                    job.ledger.remark(where, outcome.reason, outcome.detail)
             elif isinstance(outcome, (Drop, Failed)):
                 if verdict is not None:
                     raise job.broken(f"gave both records and a refusal for {where}")
@@ -115,7 +120,7 @@ def formatters(job: Job) -> dict[str, Any]:
 
 def generators(job: Job) -> dict[str, Any]:
     """Created records, each naming its parents. A failure makes the whole input failed; what it made before stays."""
-    ids = _ids(job.rows)
+    known = set(_ids(job.rows))  # a record that a mixer drew twice is one record
     verdicts: dict[str, Created | Drop | Failed] = {}
     with _writer(job) as writer:
         for item, outcome in job.call():
@@ -129,7 +134,7 @@ def generators(job: Job) -> dict[str, Any]:
             else:
                 raise job.broken(f"gave a {type(outcome).__name__} for {item}")
         found = writer.finish()
-    unknown = verdicts.keys() - set(ids)
+    unknown = verdicts.keys() - known
     if unknown:
         raise job.broken(f"answered for records it was not given: {sorted(unknown)[:3]}")
     for item, verdict in verdicts.items():
@@ -138,7 +143,7 @@ def generators(job: Job) -> dict[str, Any]:
         else:
             job.ledger.note(item, verdict)
     job.ledger.created = writer.count
-    return {"inputs": len(ids), "outputs": {"records": {"digest": found, "rows": writer.count}}}
+    return {"inputs": len(known), "outputs": {"records": {"digest": found, "rows": writer.count}}}
 
 
 def filters(job: Job) -> dict[str, Any]:
@@ -209,30 +214,30 @@ def _score(job: Job, item: str, scored: Any) -> Mapping[str, Any] | Failed:
 
 
 def mixers(job: Job) -> dict[str, Any]:
-    """Draws: (input, row, phase, epoch) in training order. Rows that were never drawn are counted."""
+    """Draws: (data set, row, phase, epoch) in training order. Rows that were never drawn are counted."""
     import numpy as np
 
-    views = next(iter(job.views.values()))
+    component = job.component
+    if not isinstance(component, Mixer):
+        raise job.broken("is not a Mixer")
+    inputs = [name for name in component.drawn_from() if name in job.views]
+    views = [view for name in inputs for view in job.views[name]]
     sizes = [len(view) for view in views]
-    draws = []
-    for draw in job.call():
-        if not isinstance(draw, Drawn):
-            raise job.broken(f"gave a {type(draw).__name__}")
-        if not (0 <= draw.input < len(sizes) and 0 <= draw.row < sizes[draw.input]):
-            raise job.broken(f"drew {draw}, which does not exist; the inputs have {sizes} rows")
-        draws.append((draw.input, draw.row, draw.phase, draw.epoch))
-    table = np.array(draws, dtype=np.int64).reshape(-1, 4)
+    mix = job.call()
+    if not isinstance(mix, Mix):
+        raise job.broken(f"gave a {type(mix).__name__} in place of a Mix")
+    table = mixing.read_draws(mix.draws, sizes, job.broken)
     np.save(job.draft / DRAWS, table, allow_pickle=False)
-    drawn = np.unique(table[:, :2], axis=0)
-    job.ledger.used = len(drawn)
-    job.ledger.not_drawn = sum(sizes) - len(drawn)
-    starts = np.cumsum([0, *sizes])
-    view = concatenate(views).select(starts[table[:, 0]] + table[:, 1])
-    published = _published(view)
-    if table[:, 2:].any():
-        published["digest"] = digest.of_value([published["digest"], table[:, 2:].tolist()])
-    shares = [int((table[:, 0] == number).sum()) for number in range(len(sizes))]
-    return {"inputs": sum(sizes), "outputs": {"records": published}, "drawn": shares}
+    seen = np.zeros(sum(sizes), bool)
+    seen[mixing.places(table, sizes)] = True
+    job.ledger.used = int(seen.sum())
+    job.ledger.not_drawn = len(seen) - job.ledger.used
+    return {
+        "inputs": sum(sizes),
+        "outputs": {"records": _published(mixing.mixed(views, table))},
+        "drawn_from": inputs,
+        "mix": mixing.tally(table, sizes, mix, job.broken),
+    }
 
 
 def trainers(job: Job) -> dict[str, Any]:
@@ -301,8 +306,8 @@ def _aligned(job: Job, ids: list[str]) -> Iterator[tuple[str, Any]]:
 
 
 def _published(view: View) -> dict[str, Any]:
-    columns = {name: column_digest(column) for name, column in view.columns.items()}
-    return {"digest": view.digest, "rows": len(view), "columns": columns}
+    columns = {name: column_digest(column) for name, column in view.columns.items() if name not in mixing.ORDER}
+    return {"digest": mixing.order_digest(view), "rows": len(view), "columns": columns}
 
 
 EXECUTE: Mapping[str, Callable[[Job], dict[str, Any]]] = {

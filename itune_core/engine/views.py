@@ -6,14 +6,15 @@ is handed its data set. The position of a row in its record artifacts, laid end 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from itune_core.api.records import Kind, features, records
+from itune_core.api.records import Kind, features, records, spelt
 from itune_core.engine import casts, digest
+from itune_core.engine.joining import joined
 
 if TYPE_CHECKING:
     import datasets
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 RECORDS = "records"
 ROW_DIGESTS = "rows.npy"
 
+PIECE = 1_000_000
+"""Rows whose digests are gathered at a time: 16 MB."""
+
 
 @dataclass(frozen=True)
 class Base:
@@ -31,6 +35,11 @@ class Base:
     folder: Path
     kind: Kind
     cast: Kind | None = None
+
+    @property
+    def gives(self) -> Kind:
+        """The kind of its records as they are read."""
+        return self.cast or self.kind
 
     def load(self) -> datasets.Dataset:
         """The data set, cast."""
@@ -63,16 +72,20 @@ class View:
     """Rows of one or more bases, with columns joined to them.
 
     Attributes:
-        kind: of every row.
         bases: record artifacts, laid end to end.
         rows: base number of each row of the view; a row may occur more than once (epochs).
         columns: Arrow arrays aligned to `rows`, by column name.
     """
 
-    kind: Kind
     bases: tuple[Base, ...]
     rows: np.ndarray[Any, Any]
     columns: Mapping[str, pa.Array] = field(default_factory=dict)
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds that its bases hold, in the order of :class:`Kind`: one, unless it is mixed of several."""
+        held = {base.gives for base in self.bases}
+        return tuple(kind for kind in Kind if kind in held)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -88,20 +101,25 @@ class View:
         """This view with more columns, each aligned to its rows."""
         return replace(self, columns={**self.columns, **columns})
 
+    def without(self, columns: Container[str]) -> View:
+        """This view without some of its columns."""
+        return replace(self, columns={name: values for name, values in self.columns.items() if name not in columns})
+
     def cast(self, target: Kind | None) -> View:
-        """This view as records of another kind (see :mod:`itune_core.engine.casts`)."""
+        """This view as records of another kind (see :mod:`itune_core.engine.casts`); several kinds are never cast."""
         import numpy as np
         import pyarrow as pa
 
-        if target is None or target == self.kind:
+        if target is None or (target,) == self.kinds:
             return self
-        factor = casts.factor(self.kind, target)
+        (kind,) = self.kinds
+        factor = casts.factor(kind, target)
         rows = (self.rows[:, None] * factor + np.arange(factor)).reshape(-1)
         columns = {
             name: column.take(pa.array(np.repeat(np.arange(len(self)), factor)))
             for name, column in self.columns.items()
         }
-        return View(target, tuple(replace(base, cast=target) for base in self.bases), rows, columns)
+        return View(tuple(replace(base, cast=target) for base in self.bases), rows, columns)
 
     @cached_property
     def digest(self) -> str:
@@ -109,65 +127,41 @@ class View:
         import numpy as np
 
         known = np.concatenate([base.row_digests() for base in self.bases])
-        return digest.of_rows(self.kind.value, [row.tobytes() for row in known[self.rows]])
+        pieces = (known[self.rows[start : start + PIECE]] for start in range(0, len(self), PIECE))
+        return digest.of_rows(spelt(self.kinds), pieces)
 
     @cached_property
     def dataset(self) -> datasets.Dataset:
-        """The data set that a component is handed.
+        """The data set that a component is handed. Records stay memory-mapped, also where a row occurs more than once.
 
-        Records stay memory-mapped. Columns are joined to the bases before rows are selected, since joining after would
-        copy every text; only where a row occurs more than once (then its columns may differ) is it copied.
+        Of several kinds, it has the columns of all of them, null where a kind lacks them.
         """
         import datasets
-        import numpy as np
-        import pyarrow as pa
 
         loaded = [base.load() for base in self.bases]
-        rows = datasets.concatenate_datasets(loaded) if len(loaded) > 1 else loaded[0]
-        if not self.columns:
-            return _select(rows, self.rows)
-        if len(np.unique(self.rows)) == len(self.rows):
-            place = np.full(len(rows), -1, dtype=np.int64)
-            place[self.rows] = np.arange(len(self.rows))
-            positions = pa.array(place, mask=place < 0)
-            joined = {name: column.take(positions) for name, column in self.columns.items()}
-            return _select(_with_columns(rows, joined), self.rows)
-        return _with_columns(_select(rows, self.rows).flatten_indices(keep_in_memory=True), self.columns)
-
-
-def _with_columns(rows: datasets.Dataset, columns: Mapping[str, pa.Array]) -> datasets.Dataset:
-    import datasets
-    import pyarrow as pa
-
-    extra = datasets.Dataset(pa.table(dict(columns)))
-    return datasets.concatenate_datasets([rows, extra], axis=1)
-
-
-def _select(rows: datasets.Dataset, positions: np.ndarray[Any, Any]) -> datasets.Dataset:
-    import numpy as np
-
-    if len(positions) == len(rows) and (len(rows) == 0 or np.array_equal(positions, np.arange(len(rows)))):
-        return rows
-    return rows.select(positions)
+        whole = datasets.concatenate_datasets(loaded) if len(loaded) > 1 else loaded[0]
+        rows = joined(whole, self.rows, self.columns)
+        return rows.select_columns([*features(*self.kinds), *self.columns]) if len(self.kinds) > 1 else rows
 
 
 def concatenate(views: Sequence[View]) -> View:
-    """Views of one kind, end to end. A column that some lack is null there."""
+    """Views end to end. A column that some lack is null there."""
     import numpy as np
     import pyarrow as pa
 
     bases: list[Base] = []
     rows: list[np.ndarray[Any, Any]] = []
+    shift = 0
     for view in views:
-        shift = sum(_length(base) for base in bases)
         bases.extend(view.bases)
         rows.append(view.rows + shift)
+        shift += sum(_length(base) for base in view.bases)
     columns: dict[str, pa.Array] = {}
     for name in {name: None for view in views for name in view.columns}:
-        kind = next(view.columns[name].type for view in views if name in view.columns)
-        parts = [view.columns[name] if name in view.columns else pa.nulls(len(view), kind) for view in views]
+        type_ = next(view.columns[name].type for view in views if name in view.columns)
+        parts = [view.columns[name] if name in view.columns else pa.nulls(len(view), type_) for view in views]
         columns[name] = pa.concat_arrays(parts)
-    return View(views[0].kind, tuple(bases), np.concatenate(rows), columns)
+    return View(tuple(bases), np.concatenate(rows), columns)
 
 
 def _length(base: Base) -> int:

@@ -1,18 +1,33 @@
-"""Writing records: ids, row digests and the Arrow file, streamed; memory grows by a few bytes a row."""
+"""Writing records: ids, row digests and the Arrow files, streamed; memory grows by sixteen bytes a row.
+
+Rows go to a raw file first. Their ids depend on how often an equal row came before, which is known once all digests
+are; a second pass sets them and leaves what `datasets.load_from_disk` opens. Neither pass maps a file into memory.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from itune_core.api.records import SCHEMAS, Kind, Record, features
 from itune_core.engine import digest
 from itune_core.engine.views import RECORDS, ROW_DIGESTS
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 BATCH = 1000
+BLOCK = 4 * 2**20
+"""Bytes in which rows are saved: whoever opens the file reads a page at the head of each."""
+
+SHARD = 400 * 2**20
+"""Bytes after which another Arrow file is begun; an Arrow array of text holds no more than 2 GiB."""
+
 ID_SIZE = 12
 
 
@@ -33,13 +48,13 @@ class RecordWriter:
 
         self.folder, self.kind, self.source = folder, kind, source
         self.count = 0
+        self._columns = tuple(name for name in SCHEMAS[kind] if name != "id")
         self._schema = features(kind).arrow_schema
         self._raw = folder / "records.arrow"
         self._sink = pa.OSFile(str(self._raw), "wb")
         self._writer = pa.ipc.new_stream(self._sink, self._schema)
         self._rows: list[dict[str, Any]] = []
-        self._digests: list[bytes] = []
-        self._seen: Counter[bytes] = Counter()
+        self._digests = bytearray()
 
     def __enter__(self) -> RecordWriter:
         return self
@@ -55,16 +70,13 @@ class RecordWriter:
             self._sink.close()
 
     def add(self, record: Record) -> None:
-        """Append a record; its id is set here."""
-        row = {name: record[name] for name in SCHEMAS[self.kind]}
+        """Append a record; its id is set later."""
+        row = record.take(self._columns)
         row["kind"] = self.kind.value
         if row["source"] is None:
             row["source"] = self.source
-        content = digest.of_row(row)
-        occurrence = self._seen[content]
-        self._seen[content] += 1
-        row["id"] = hashlib.blake2b(content + occurrence.to_bytes(8, "big"), digest_size=ID_SIZE).hexdigest()
-        self._digests.append(content)
+        self._digests += digest.of_row(row)
+        row["id"] = None
         self._rows.append(row)
         self.count += 1
         if len(self._rows) >= BATCH:
@@ -78,15 +90,84 @@ class RecordWriter:
 
     def finish(self) -> str:
         """Save the data set for `datasets.load_from_disk` and return its digest."""
-        import datasets
         import numpy as np
 
         if self._rows:
             self._flush()
         self._close()
-        datasets.disable_progress_bars()
-        datasets.Dataset.from_file(str(self._raw)).save_to_disk(str(self.folder / RECORDS))
+        found = digest.of_rows(self.kind.value, [self._digests])
+        _save(self.folder / RECORDS, self._schema, self._identified(), found)
         self._raw.unlink()
-        stored = np.frombuffer(b"".join(self._digests), dtype=np.uint8).reshape(-1, digest.SIZE)
-        np.save(self.folder / ROW_DIGESTS, stored, allow_pickle=False)
-        return digest.of_rows(self.kind.value, self._digests)
+        np.save(self.folder / ROW_DIGESTS, _table(self._digests), allow_pickle=False)
+        return found
+
+    def _identified(self) -> Iterator[pa.Table]:
+        """The rows of the raw file with their ids, in blocks."""
+        import pyarrow as pa
+
+        ids = _ids(self._digests)
+        place = self._schema.get_field_index("id")
+        block: list[pa.RecordBatch] = []
+        with pa.OSFile(str(self._raw), "rb") as source, pa.ipc.open_stream(source) as batches:
+            for batch in batches:
+                named = pa.array([next(ids) for _ in range(batch.num_rows)], pa.string())
+                block.append(batch.set_column(place, self._schema.field(place), named))
+                if sum(part.nbytes for part in block) >= BLOCK:
+                    yield pa.Table.from_batches(block).combine_chunks()
+                    block.clear()
+        if block:
+            yield pa.Table.from_batches(block).combine_chunks()
+
+
+def _table(digests: bytearray) -> Any:
+    import numpy as np
+
+    return np.frombuffer(digests, dtype=np.uint8).reshape(-1, digest.SIZE)
+
+
+def _ids(digests: bytearray) -> Iterator[str]:
+    """The id of every row, in order. Rows are counted only where another begins with the same eight bytes."""
+    import numpy as np
+
+    starts = np.frombuffer(digests, dtype=np.uint64)[:: digest.SIZE // 8]
+    ordered = np.sort(starts)
+    repeated = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
+    del ordered
+    seen: Counter[bytes] = Counter()
+    for number, start in enumerate(starts):
+        content = bytes(digests[number * digest.SIZE : (number + 1) * digest.SIZE])
+        occurrence = 0
+        if repeated and int(start) in repeated:
+            occurrence = seen[content]
+            seen[content] += 1
+        yield hashlib.blake2b(content + occurrence.to_bytes(8, "big"), digest_size=ID_SIZE).hexdigest()
+
+
+def _save(folder: Path, schema: pa.Schema, blocks: Iterator[pa.Table], fingerprint: str) -> None:
+    """Write `blocks` as `datasets.Dataset.save_to_disk` would, at least one file, each of about :data:`SHARD` bytes."""
+    import datasets
+    import pyarrow as pa
+
+    folder.mkdir()
+    parts: list[Path] = []
+    block = next(blocks, None)
+    while block is not None or not parts:
+        parts.append(folder / f"{len(parts)}.arrow")
+        with pa.OSFile(str(parts[-1]), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
+            while block is not None and sink.tell() < SHARD:
+                writer.write_table(block)
+                block = next(blocks, None)
+    names = [f"data-{number:05d}-of-{len(parts):05d}.arrow" for number in range(len(parts))]
+    for part, name in zip(parts, names, strict=True):
+        part.rename(folder / name)
+    datasets.DatasetInfo(features=datasets.Features.from_arrow_schema(schema)).write_to_directory(str(folder))
+    state: dict[str, Any] = {
+        "_data_files": [{"filename": name} for name in names],
+        "_fingerprint": fingerprint,
+        "_format_columns": None,
+        "_format_kwargs": {},
+        "_format_type": None,
+        "_output_all_columns": False,
+        "_split": None,
+    }
+    (folder / "state.json").write_text(json.dumps(state, indent=2), "utf-8")

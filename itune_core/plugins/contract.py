@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from itune_core.api.components import STAGE_BASES, Component, Input
+from itune_core.api.components import STAGE_BASES, Component, Input, Mixer
 from itune_core.api.errors import PluginError
 from itune_core.api.fields import ComponentConfig
 from itune_core.api.hookspecs import STAGES
@@ -112,12 +112,14 @@ def _inputs_and_outputs(loaded: type[Component], entry: Entry) -> None:
     inputs, outputs = loaded.inputs, loaded.outputs
     good_inputs = isinstance(inputs, Mapping) and all(isinstance(value, Input) for value in inputs.values())
     good_outputs = not isinstance(outputs, str) and all(isinstance(name, str) for name in outputs)
-    if not good_inputs or not good_outputs or (entry.stage in STAGES and not outputs):
+    draws = not issubclass(loaded, Mixer) or (good_inputs and any(one.many and one.required for one in inputs.values()))
+    if not good_inputs or not good_outputs or (entry.stage in STAGES and not outputs) or not draws:
         raise PluginError(
             "E-PLUGIN-034",
             f"inputs or outputs of {entry} are not well formed",
             where=entry.value,
-            why=f"inputs is {inputs!r}, outputs is {outputs!r}",
+            why=f"inputs is {inputs!r}, outputs is {outputs!r}"
+            + ("" if draws else "; a mixer draws from inputs that are many, and needs one that is required"),
             fix='write inputs = {"records": Input((Kind.CONVERSATION,))} and outputs = ("records",)',
         )
 

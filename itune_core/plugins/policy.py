@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -18,6 +17,7 @@ from packaging.version import InvalidVersion, Version
 from itune_core import __version__
 from itune_core.api.errors import PluginError
 from itune_core.plugins.catalog import CORE, UNKNOWN, Entry
+from itune_core.plugins.markers import holds
 
 if TYPE_CHECKING:
     from itune_core.plugins.locks.lock import Lock
@@ -133,16 +133,9 @@ def bound_on_core(requires: Iterable[str]) -> SpecifierSet:
     """
     bound = SpecifierSet()
     for requirement in requirements_on_core(requires):
-        if _applies(requirement):
+        if holds(requirement.marker):  # one that cannot be told gives no bound, which is refused
             bound &= requirement.specifier
     return bound
-
-
-def _applies(requirement: Requirement) -> bool:
-    try:
-        return requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-    except (UndefinedComparison, UndefinedEnvironmentName):
-        return False  # as with what cannot be read: no bound, which is refused
 
 
 def requirements_on_core(requires: Iterable[str]) -> Iterator[Requirement]:

@@ -8,6 +8,7 @@ from itune_core.api.components import Component, Scorer
 from itune_core.recipe import errors
 from itune_core.recipe.errors import Problems
 from itune_core.recipe.expand import Source, Variant
+from itune_core.recipe.kinds import handed_on
 from itune_core.recipe.names import listed, suggestion
 
 PREFIX = "score."
@@ -21,20 +22,22 @@ def column(step: str, part: str) -> str:
 def check_columns(variants: Sequence[Variant], problems: Problems) -> None:
     """Note every reader of a score column that one of its inputs does not have.
 
-    Filters, mixers and scorers hand on the columns of their first input; formatters and generators make new records,
-    which have none.
+    Filters and scorers hand on the columns of their first input, mixers those of all inputs that they draw from;
+    formatters and generators make new records, which have none.
     """
     columns: dict[str, frozenset[str]] = {}
     for variant in variants:
         component = variant.draft.component
-        first = variant.sources.get(next(iter(component.inputs), ""), ()) if component else ()
-        if component is None or any(source.variant.name not in columns for source in first):
+        if component is None:
+            continue
+        sources = [source for name in handed_on(component) for source in variant.sources.get(name, ())]
+        if any(source.variant.name not in columns for source in sources):
             continue  # another mistake upstream: what is handed on is not known
         _check_reader(variant, component, columns, problems)
-        handed_on = frozenset().union(*(columns[source.variant.name] for source in first))
+        given = frozenset().union(*(columns[source.variant.name] for source in sources))
         own = {column(variant.draft.part.name, part) for part in getattr(component, "columns", ())}
         made = own if issubclass(component, Scorer) else frozenset()
-        columns[variant.name] = frozenset() if variant.draft.stage in ("formatters", "generators") else handed_on | made
+        columns[variant.name] = frozenset() if variant.draft.stage in ("formatters", "generators") else given | made
 
 
 def _check_reader(

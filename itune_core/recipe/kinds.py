@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from itune_core.api.components import Input
+from itune_core.api.components import Component, Input, Mixer
 from itune_core.api.records import Kind
 from itune_core.recipe import errors
 from itune_core.recipe.errors import Problems
@@ -24,15 +24,15 @@ NO_RECORDS = ("trainers", "evaluators")
 
 @dataclass(frozen=True)
 class Flow:
-    """One source of an input, with the kind of its records and the cast on the way."""
+    """One source of an input, with the kinds of its records and the cast on the way."""
 
     source: Source
-    kind: Kind
+    kinds: tuple[Kind, ...]
     cast: Kind | None
 
     @property
-    def arrives(self) -> Kind:
-        return self.cast or self.kind
+    def arrives(self) -> tuple[Kind, ...]:
+        return (self.cast,) if self.cast else self.kinds
 
 
 def cast_for(kind: Kind, wanted: Sequence[Kind]) -> Kind | None:
@@ -54,12 +54,22 @@ def wanted_kinds(wanted: Input) -> str:
     return f"{listed(map(str, wanted.kinds))} records{also}"
 
 
+def handed_on(component: type[Component]) -> tuple[str, ...]:
+    """The inputs whose records a component hands on, with their kind and columns, if it makes none of its own."""
+    return component.drawn_from() if issubclass(component, Mixer) else tuple(component.inputs)[:1]
+
+
+def _all(kinds: Sequence[Kind]) -> str:
+    return " and ".join(kinds)
+
+
 class Kinds:
-    """The kind of every variant's records, worked out from the sources down."""
+    """The kinds of every variant's records, worked out from the sources down: one, except where a mixer brings several
+    together."""
 
     def __init__(self, problems: Problems) -> None:
         self.problems = problems
-        self.of: dict[str, Kind] = {}
+        self.of: dict[str, tuple[Kind, ...]] = {}
         self.flows: dict[str, dict[str, tuple[Flow, ...]]] = {}
 
     def add(self, variant: Variant) -> None:
@@ -78,12 +88,16 @@ class Kinds:
         if variant.draft.stage in NO_RECORDS:
             return
         if component.produces is not None:
-            self.of[variant.name] = component.produces
+            self.of[variant.name] = (component.produces,)
         elif component.inputs:
-            first = flows.get(next(iter(component.inputs)), ())
-            self._check_one_kind(variant, first)
-            if first:
-                self.of[variant.name] = first[0].arrives
+            handed = [flow for name in handed_on(component) for flow in flows.get(name, ())]
+            if not (issubclass(component, Mixer) and component.mixes_kinds):
+                self._check_one_kind(variant, handed)
+            held = {kind for flow in handed for kind in flow.arrives}
+            if len(held) > 1 and variant.draft.stage == "generators":
+                self._note_kinds_to_make(variant, handed[0])
+            elif held:
+                self.of[variant.name] = tuple(kind for kind in Kind if kind in held)
         else:
             part = variant.draft.part
             self.problems.add(
@@ -95,12 +109,15 @@ class Kinds:
             )
 
     def _flow(self, variant: Variant, wanted: Input, source: Source) -> Flow | None:
-        kind = self.of.get(source.variant.name)
-        if kind is None:
+        kinds = self.of.get(source.variant.name)
+        if kinds is None:
             return None
+        if len(kinds) > 1:
+            return self._mixed_flow(variant, wanted, source, kinds)
+        (kind,) = kinds
         arrives = cast_for(kind, wanted.kinds)
         if arrives is not None:
-            return Flow(source, kind, None if arrives is kind else arrives)
+            return Flow(source, kinds, None if arrives is kind else arrives)
         edge = source.edge
         turns = CASTS.get(kind, ())
         self.problems.add(
@@ -114,13 +131,46 @@ class Kinds:
         )  # fmt: skip
         return None
 
+    def _mixed_flow(self, variant: Variant, wanted: Input, source: Source, kinds: tuple[Kind, ...]) -> Flow | None:
+        """Records of several kinds: each must be taken as it is. A cast would change how many rows there are, and with
+        them the shares that were mixed."""
+        others = [kind for kind in kinds if kind not in wanted.kinds]
+        if not others:
+            return Flow(source, kinds, None)
+        edge, castable = source.edge, [kind for kind in others if cast_for(kind, wanted.kinds)]
+        self.problems.add(
+            errors.KINDS,
+            f"{edge.target!r} gives {_all(kinds)} records, and {variant.draft.label} does not take the "
+            f"{_all(others)} records among them",
+            edge.at,
+            edge.path,
+            expected=f"{listed(map(str, wanted.kinds))} records",
+            fix=(f"{_all(castable)} records are cast before they are mixed, not after: give them to this "
+                 "step by themselves" if castable else f"leave the {_all(others)} records out of the mix, "
+                 f"or put a step before it that makes {wanted.kinds[0]} records of them"),
+        )  # fmt: skip
+        return None
+
+    def _note_kinds_to_make(self, variant: Variant, flow: Flow) -> None:
+        edge = flow.source.edge
+        self.problems.add(
+            errors.NO_KIND,
+            f"{variant.draft.label} makes records of the kind that it is given, and {edge.target!r} gives "
+            f"{_all(flow.arrives)} records",
+            edge.at,
+            edge.path,
+            expected="records of one kind",
+            fix="read from a step before they are mixed",
+        )
+
     def _check_one_kind(self, variant: Variant, flows: Sequence[Flow]) -> None:
         for flow in flows[1:]:
-            if flow.arrives is not flows[0].arrives:
-                edge, first, other = flow.source.edge, flows[0].arrives, flows[0].source.edge.target
+            if flow.arrives != flows[0].arrives:
+                edge, other = flow.source.edge, flows[0].source.edge.target
+                mine, first = (_all(one.arrives) for one in (flow, flows[0]))
                 self.problems.add(
                     errors.MIXED_KINDS,
-                    f"{edge.target!r} gives {flow.arrives} records and {other!r} gives {first} records",
+                    f"{edge.target!r} gives {mine} records and {other!r} gives {first} records",
                     edge.at,
                     edge.path,
                     expected="records of one kind",

@@ -39,13 +39,13 @@ class Feed:
     Attributes:
         node: name of the step node it comes from.
         output: which of that node's outputs.
-        kind: kind of the records there.
+        kinds: of the records there: one, or those that a mixer brought together.
         cast: kind that the core casts them to on the way; None: none needed.
     """
 
     node: str
     output: str
-    kind: Kind
+    kinds: tuple[Kind, ...]
     cast: Kind | None
 
 
@@ -83,7 +83,7 @@ class StepNode:
         inputs: what feeds each input, in the order in which the component declares them.
         models: nodes whose model a setting refers to, in order, each once.
         steps: nodes whose artifact a setting refers to, in order, each once.
-        kind: kind of the records it gives; None for trainers and evaluators.
+        kinds: of the records it gives: one, or those that it mixes; none for trainers and evaluators.
         seed, max_failed: in force here.
         line: of the step in the recipe's file.
     """
@@ -99,10 +99,15 @@ class StepNode:
     inputs: Mapping[str, tuple[Feed, ...]]
     models: tuple[str, ...]
     steps: tuple[str, ...]
-    kind: Kind | None
+    kinds: tuple[Kind, ...]
     seed: int
     max_failed: float
     line: int
+
+    @property
+    def kind(self) -> Kind | None:
+        """The one kind of the records it gives; None if it gives none, or several kinds."""
+        return self.kinds[0] if len(self.kinds) == 1 else None
 
 
 @dataclass(frozen=True)
@@ -275,7 +280,7 @@ def _step(variant: Variant, kinds: Kinds, recipe: Recipe, folder: Path) -> StepN
         inputs={name: tuple(map(_feed, flows[name])) for name in draft.component.inputs if name in flows},
         models=tuple(dict.fromkeys(name for is_model, names in references if is_model for name in names)),
         steps=tuple(dict.fromkeys(name for is_model, names in references if not is_model for name in names)),
-        kind=kinds.of.get(variant.name),
+        kinds=kinds.of.get(variant.name, ()),
         seed=draft.seed,
         max_failed=draft.max_failed,
         line=recipe.steps[draft.part.name].node.at.line,
@@ -283,4 +288,4 @@ def _step(variant: Variant, kinds: Kinds, recipe: Recipe, folder: Path) -> StepN
 
 
 def _feed(flow: Flow) -> Feed:
-    return Feed(flow.source.variant.name, flow.source.output, flow.kind, flow.cast)
+    return Feed(flow.source.variant.name, flow.source.output, flow.kinds, flow.cast)

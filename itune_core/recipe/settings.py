@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from itune_core.api.fields import INPUT_FILE, SECRET, ComponentConfig, Marked, marked
+from itune_core.api.reading.standard_input import PATH as STANDARD_INPUT
 from itune_core.recipe import errors
 from itune_core.recipe.errors import Problems
 from itune_core.recipe.names import listed, suggestion
@@ -110,7 +111,9 @@ def read_settings(owner: type[Any], label: str, node: Node, where: Where, folder
 
 
 def absolute(path: str, folder: Path) -> str:
-    """An input path (or glob) of a recipe, independent of the working directory."""
+    """An input path (or glob) of a recipe, independent of the working directory; standard input stays what it is."""
+    if path == STANDARD_INPUT:
+        return path
     return str(folder.absolute() / os.path.expanduser(path))
 
 
@@ -144,6 +147,8 @@ def _rewrite(value: Any, at: TreePath, change: Callable[[TreePath, Any], Any], p
 
 
 def _check_file(item: Marked, at: Node, path: TreePath, folder: Path, problems: Problems) -> None:
+    if item.value == STANDARD_INPUT:
+        return
     target = absolute(item.value, folder)
     if not item.value or not (os.path.lexists(target) or any(glob.iglob(target, recursive=True))):
         problems.add(

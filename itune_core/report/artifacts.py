@@ -13,6 +13,7 @@ from itune_core.engine.flow import Flow
 from itune_core.engine.runs import RunRecord
 from itune_core.engine.store import Artifact, Store
 from itune_core.engine.views import View
+from itune_core.report import mixture
 
 DATA_STAGES = ("formatters", "generators", "filters", "scorers", "mixers")
 
@@ -36,7 +37,13 @@ class RunArtifacts:
         node = self.run.nodes()[step]
         if step not in self.found or node.stage not in DATA_STAGES:
             return False
-        return all(self.readable(feed.node) for feeds in list(node.inputs.values())[:1] for feed in feeds)
+        handed_on = self.found[step].manifest.get("drawn_from", list(node.inputs)[:1])
+        return all(self.readable(feed.node) for name in handed_on for feed in node.inputs[name])
+
+    def sources(self, step: str) -> list[str]:
+        """Names of the data sets that a mixer draws from, in order; none of another step."""
+        steps, manifest = self.run.data["steps"], self.found[step].manifest
+        return mixture.sources(steps[step], manifest, steps) if manifest["stage"] == "mixers" else []
 
     def view(self, step: str, output: str) -> View:
         """The rows of an output of a readable step."""

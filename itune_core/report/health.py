@@ -17,9 +17,16 @@ class Remark(NamedTuple):
     bad: bool
 
 
-def remarks(step: str, manifest: Mapping[str, Any], history: Sequence[Mapping[str, Any]] = ()) -> list[Remark]:
-    """Remarks on one step, from its manifest and, of a trainer, its history."""
+def remarks(
+    step: str,
+    manifest: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]] = (),
+    sources: Sequence[str] = (),
+) -> list[Remark]:
+    """Remarks on one step, from its manifest and, of a trainer, its history, of a mixer, the names of its sources."""
     found = [*_books(manifest)]
+    if manifest["stage"] == "mixers":
+        found += _mix(manifest["mix"], sources)
     if manifest["stage"] == "trainers":
         found += [*_training(manifest["metrics"]), *_course(history)]
     if manifest["stage"] == "evaluators":
@@ -58,6 +65,17 @@ def _training(metrics: Mapping[str, Any]) -> Iterator[Said]:
     before, after = metrics.get("eval/loss/before"), metrics.get("eval/loss")
     if before is not None and after is not None and after > before:
         yield f"the loss on its held-out rows rose from {number(before)} to {number(after)}", True
+
+
+def _mix(phases: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Iterator[Said]:
+    """Sources that have nothing to give, and those that were gone through more than once within an epoch."""
+    for name, parts in zip(names, zip(*(phase["sources"] for phase in phases), strict=True), strict=True):
+        rows, drawn = parts[0]["rows"], max(part["in_an_epoch"] for part in parts)
+        if rows == 0:
+            yield f"{name} is empty: nothing could be drawn from it", True
+        elif drawn > rows:
+            times = f"{drawn / rows:.3g}"
+            yield f"{name} has {rows:,} rows and {drawn:,} were drawn: each row comes {times} times an epoch", False
 
 
 def _course(history: Sequence[Mapping[str, Any]]) -> Iterator[Said]:

@@ -23,6 +23,7 @@ from itune_core.report.chain import draw
 from itune_core.report.charts import Curve, Histogram, curves, histogram
 from itune_core.report.comparison import metrics_table, number, shown
 from itune_core.report.escapes import safe, safe_json
+from itune_core.report.mixture import Mixture, mixtures, percent
 from itune_core.report.notes import read_notes
 from itune_core.report.rows import LaidOut, lay_out, lay_out_flat
 
@@ -69,6 +70,7 @@ class Section:
     curves: Sequence[Curve] = ()
     figures: Sequence[tuple[str, str]] = ()
     answers: Sequence[Answers] = ()
+    mixtures: Sequence[Mixture] = ()
 
 
 def render(run: RunRecord, store: Store) -> str:
@@ -79,7 +81,7 @@ def render(run: RunRecord, store: Store) -> str:
     remarks = [
         remark
         for name, manifest in manifests.items()
-        for remark in health.remarks(name, manifest, artifacts.history(name))
+        for remark in health.remarks(name, manifest, artifacts.history(name), artifacts.sources(name))
     ]
     return (
         _environment()
@@ -113,7 +115,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=number, shown=shown, json=safe_json, clock=_clock, seconds=_seconds)
+    environment.filters.update(number=number, percent=percent, shown=shown, json=safe_json)
+    environment.filters.update(clock=_clock, seconds=_seconds)
     return environment
 
 
@@ -128,6 +131,8 @@ def _section(artifacts: RunArtifacts, step: str, anchor: str) -> Section:
     if artifact is None:
         return Section(saved, None, anchor, reasons)
     shape = Section(saved, artifact.manifest, anchor, reasons)
+    if saved["stage"] == "mixers":  # known even where the rows that were mixed are gone
+        shape = _with(shape, mixtures=mixtures(artifacts.sources(step), artifact.manifest["mix"]))
     if artifacts.readable(step):
         return _of_data(artifacts, step, shape)
     if saved["stage"] == "trainers":

@@ -64,6 +64,8 @@ def lay_out(row: Mapping[str, Any]) -> LaidOut:
     texts: list[tuple[str, Text]] = []
     rest: dict[str, Any] = {}
     for name, value in row.items():
+        if value is None:  # a column that another kind of a mixed data set has
+            continue
         if name in SPOKEN:
             parts.append(Part(name, _turns(value)))
         elif name == "candidates":

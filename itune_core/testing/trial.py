@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from itune_core.api.components import Component
-from itune_core.api.outcomes import Evaluation, TrainedModel
+from itune_core.api.outcomes import Evaluation, Mix, TrainedModel
 from itune_core.api.records import Kind, Record
 from itune_core.engine import digest
 from itune_core.engine.errors import RunError
@@ -57,7 +57,7 @@ def store(records: Sequence[Record], kind: Kind, folder: Path) -> View:
         for record in records:
             writer.add(record)
         writer.finish()
-    return View(kind, (Base(folder, kind),), np.arange(len(records)))
+    return View((Base(folder, kind),), np.arange(len(records)))
 
 
 def run(
@@ -98,6 +98,8 @@ def run(
     def call() -> Any:
         arguments = {"context": context} if stage == "formatters" else {"context": context, "inputs": lent}
         result = session.call(**arguments)
+        if isinstance(result, Mix):
+            return replace(result, draws=_kept(iter(result.draws), said))
         return _kept(result, said) if isinstance(result, Iterator) else _keep(result, said)
 
     with Ledger(folder, STEP) as ledger:
@@ -106,7 +108,7 @@ def run(
             label=label,
             source=name,
             component=component,
-            kind=component.produces or next(iter(views.values()))[0].kind,
+            kind=component.produces or _only(next(iter(views.values()))[0].kinds),
             views=views,
             call=call,
             draft=folder,
@@ -143,7 +145,7 @@ def answers(
         for item, outcome in said:
             found[item].append(plain(outcome))
     elif stage == "mixers":
-        found[WHOLE] = plain(list(said))
+        found[WHOLE] = {"draws": plain(list(said)), "shares": made["mix"]}
     elif isinstance(said[0], Evaluation):
         for row in said[0].table:
             found[str(row["id"])].append(plain(row))
@@ -188,6 +190,10 @@ def _keep(result: Any, said: list[Any]) -> Any:
     else:
         said.append(result)
     return result
+
+
+def _only(kinds: Sequence[Kind]) -> Kind | None:
+    return kinds[0] if len(kinds) == 1 else None
 
 
 def _settle(ledger: Ledger, inputs: int) -> RunError | None:

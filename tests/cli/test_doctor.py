@@ -171,6 +171,11 @@ def test_a_bound_that_is_not_met_names_who_asks_and_what_to_type(site: Callable[
     assert found["acme-absent"].seen == "not installed; acme-itune 2.0 asks for acme-absent>=3"
 
 
+def test_a_marker_that_cannot_be_told_is_no_reason_to_stop(site: Callable[..., None]) -> None:
+    site("acme-itune", "1.0", "acme-absent; 'a' in extras", "acme-other; os_name ~= '1'", entry="one")
+    assert not bad(bounds.bounds())
+
+
 def test_bounds_that_exclude_each_other_are_told_so(site: Callable[..., None]) -> None:
     site("acme-maths", "2.1")
     site("acme-old", "1.0", "acme-maths<2", entry="one")

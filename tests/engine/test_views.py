@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from itune_core.api import Kind, Record, conversation, example, message, preference, records
+from itune_core.api import Kind, Record, conversation, example, features, message, parts, preference, records, text
+from itune_core.api.records import spelt, spelt_kinds
+from itune_core.engine.mixing import order_digest
 from itune_core.engine.views import Base, View, concatenate
 from itune_core.engine.writing import RecordWriter
 
@@ -21,7 +24,7 @@ def _write(folder: Path, made: list[Record], source: str = "test") -> View:
         for record in made:
             writer.add(record)
         writer.finish()
-    return View(made[0].kind, (Base(folder, made[0].kind),), np.arange(len(made)))
+    return View((Base(folder, made[0].kind),), np.arange(len(made)))
 
 
 def _conversations(prefix: str, count: int) -> list[Record]:
@@ -65,6 +68,61 @@ def test_any_chain_of_views_reads_as_lists_do(views: tuple[View, View], data: st
     assert _answers(view) == expected
     if scores is not None:
         assert list(view.dataset["score.s"]) == scores
+
+
+def test_digests_are_those_of_the_first_release(views: tuple[View, View]) -> None:
+    """Other digests would make every artifact anew. Computed before rows were hashed in pieces."""
+    first, second = views
+    assert first.digest == "80a03fe5f6a41b38cedf0f47a6670790"
+    assert first.cast(Kind.PROMPT).digest == "849472be115dcbed4fd1bc8ceba81ba5"
+    drawn = concatenate([first, second]).select(np.array([3, 3, 11, 0, 8]))
+    assert drawn.digest == "5ea10ac4353525cc9d439c79abb7a122"
+    phases = {"phase": pa.array([0, 0, 0, 1, 1]), "epoch": pa.array([0, 0, 1, 0, 0])}
+    assert order_digest(drawn.join(phases)) == "bf9fcebbf213d07fa24bb5fd78d0abe6"
+
+
+@pytest.fixture(scope="module")
+def mixed(views: tuple[View, View], tmp_path_factory: pytest.TempPathFactory) -> View:
+    """Three texts, seven conversations, two pairs."""
+    root = tmp_path_factory.mktemp("mixed")
+    texts = _write(root / "texts", [text(f"t {n}") for n in range(3)])
+    pair = preference([message("user", "?")], [message("assistant", "Yes.")], [message("assistant", "No.")], margin=2.0)
+    return concatenate([texts, views[0], _write(root / "pairs", [pair, pair])])
+
+
+def test_a_mixed_view_says_of_each_row_what_it_is(mixed: View) -> None:
+    chosen = mixed.select(np.array([11, 0, 3, 2, 0]))
+    assert chosen.kinds == (Kind.CONVERSATION, Kind.PREFERENCE, Kind.TEXT)
+    assert chosen.dataset.features == features(*chosen.kinds)
+    rows = list(records(chosen.dataset))
+    assert [row.kind for row in rows] == [Kind.PREFERENCE, Kind.TEXT, Kind.CONVERSATION, Kind.TEXT, Kind.TEXT]
+    assert [len(parts(row).responses) for row in rows] == [2, 1, 1, 1, 1]
+    assert [row["text"] for row in rows] == [None, "t 0", None, "t 2", "t 0"]
+    assert [row["margin"] for row in rows] == [2.0, None, None, None, None]
+    assert rows[1]["messages"] is None
+
+
+def test_a_mixed_view_without_rows_has_all_columns(mixed: View) -> None:
+    assert mixed.select(np.arange(0)).dataset.features == features(*mixed.kinds)
+
+
+def test_a_mixed_view_takes_columns_and_is_saved(mixed: View, tmp_path: Path) -> None:
+    scored = mixed.join({"score.s": pa.array(np.arange(len(mixed)))}).select(np.array([4, 0, 4, 11]))
+    scored.dataset.save_to_disk(str(tmp_path / "saved"))
+    read = datasets.load_from_disk(str(tmp_path / "saved"))
+    assert read.column_names == [*features(*mixed.kinds), "score.s"]
+    assert list(read["score.s"]) == [4, 0, 4, 11]
+    assert list(read["kind"]) == ["conversation", "text", "conversation", "preference"]
+    assert concatenate([scored, mixed]).dataset["score.s"][4:] == [None] * len(mixed)
+
+
+def test_a_mixed_view_has_a_digest_of_its_rows_and_kinds(mixed: View, views: tuple[View, View]) -> None:
+    conversations = np.arange(3, 10)
+    assert mixed.select(conversations).digest != views[0].digest  # it is read with other columns
+    assert mixed.select(conversations).digest != mixed.select(conversations[::-1]).digest
+    assert mixed.cast(None) is mixed
+    assert spelt(mixed.kinds) == "conversation+preference+text"
+    assert spelt_kinds(spelt(mixed.kinds)) == mixed.kinds
 
 
 def test_a_column_that_one_part_lacks_is_null_there(views: tuple[View, View]) -> None:

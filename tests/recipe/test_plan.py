@@ -66,12 +66,12 @@ def test_the_example_of_the_design(bench: Any) -> None:
     ]  # fmt: skip
     nodes = plan.nodes
     assert nodes["dolly"].config.path == str(bench.folder / "dolly.jsonl")
-    assert nodes["evolved"].inputs == {"records": (Feed("parts", "train", Kind.CONVERSATION, Kind.PROMPT),)}
-    assert nodes["clean"].inputs == {"records": (Feed("evolved", "records", Kind.CONVERSATION, None),)}
+    assert nodes["evolved"].inputs == {"records": (Feed("parts", "train", (Kind.CONVERSATION,), Kind.PROMPT),)}
+    assert nodes["clean"].inputs == {"records": (Feed("evolved", "records", (Kind.CONVERSATION,), None),)}
     assert nodes["mixed"].inputs == {
         "records": (
-            Feed("parts", "train", Kind.CONVERSATION, None),
-            Feed("clean", "records", Kind.CONVERSATION, None),
+            Feed("parts", "train", (Kind.CONVERSATION,), None),
+            Feed("clean", "records", (Kind.CONVERSATION,), None),
         )
     }
     assert list(nodes["sft"].inputs) == ["train", "eval"]  # as the component declares them, not as the recipe does
@@ -79,8 +79,8 @@ def test_the_example_of_the_design(bench: Any) -> None:
     assert nodes["pairs"].models == ("sft", "teacher")
     dpo, rrhf = nodes["aligned[algorithm=dpo]"], nodes["aligned[algorithm=rrhf]"]
     assert (dpo.step, dpo.variant, dpo.uses, dpo.stage) == ("aligned", {"algorithm": "dpo"}, "dpo", "trainers")
-    assert dpo.inputs == {"train": (Feed("pairs", "records", Kind.PREFERENCE, None),)}
-    assert rrhf.inputs == {"train": (Feed("pairs", "records", Kind.PREFERENCE, Kind.RANKING),)}
+    assert dpo.inputs == {"train": (Feed("pairs", "records", (Kind.PREFERENCE,), None),)}
+    assert rrhf.inputs == {"train": (Feed("pairs", "records", (Kind.PREFERENCE,), Kind.RANKING),)}
     assert (dpo.config.beta, dpo.config.model, rrhf.config.rank_weight) == (0.1, "sft", 1.0)
     assert (dpo.seed, rrhf.seed, dpo.max_failed, nodes["sft"].max_failed) == (8, 7, 0.2, 0.05)
     assert nodes["loss"].models == ("student", "sft", dpo.name, rrhf.name)
@@ -127,7 +127,7 @@ def test_every_kind_meets_every_consumer(bench: Any, kind: Kind, wanted: Kind) -
 """
     if kind is wanted or (kind, wanted) in CASTABLE:
         [[feed]] = bench.compile(text).nodes["sink"].inputs.values()
-        assert (feed.kind, feed.cast) == (kind, None if kind is wanted else wanted)
+        assert (feed.kinds, feed.cast) == ((kind,), None if kind is wanted else wanted)
         return
     [problem] = bench.details(text)
     assert (problem.code, problem.line, problem.path) == (errors.KINDS, 10, "steps.sink.from")

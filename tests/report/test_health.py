@@ -68,6 +68,24 @@ def test_of_answers_that_were_cut() -> None:
     assert remarks("loss", _manifest("evaluators", metrics={"a": {"token_mean": 1.0}})) == []
 
 
+def _mix(*phases: list[tuple[int, int, int]]) -> list[dict[str, Any]]:
+    """Phases of a mix from rows, drawn and most drawn in an epoch, source by source."""
+    return [
+        {"sources": [{"rows": rows, "drawn": drawn, "in_an_epoch": most} for rows, drawn, most in phase]}
+        for phase in phases
+    ]
+
+
+def test_of_sources_that_ran_out_or_had_nothing() -> None:
+    mix = _mix([(120, 960, 480), (0, 0, 0), (50, 50, 50)], [(120, 130, 130), (0, 0, 0), (50, 100, 50)])
+    found = remarks("m", _manifest("mixers", mix=mix), sources=["faq", "parts.train", "chat"])
+    assert [(remark.text, remark.bad) for remark in found] == [
+        ("faq has 120 rows and 480 were drawn: each row comes 4 times an epoch", False),
+        ("parts.train is empty: nothing could be drawn from it", True),
+    ]
+    assert remarks("m", _manifest("mixers", mix=_mix([(3, 0, 0)])), sources=["faq"]) == []
+
+
 def test_of_steps_made_with_other_versions() -> None:
     made = {
         name: {"environment": {"versions": {"torch": version, "numpy": "2"}}}

@@ -92,6 +92,10 @@ EXPECTED: Mapping[str, tuple[str, str]] = {
     "WrongKind": ("test_it_gives_what_its_stage_gives", "which is not a prompt record"),
     "WrongColumn": ("test_it_gives_what_its_stage_gives", "it declares the columns ['words']"),
     "DrawsNothing": ("test_it_gives_what_its_stage_gives", "which does not exist"),
+    "AsksForMore": ("test_it_gives_what_its_stage_gives", "asked for shares that do not sum to 1"),
+    "Divides": ("test_an_empty_source_is_no_mishap", "it raised ZeroDivisionError"),
+    "LeavesReplayOut": ("test_optional_inputs_may_be_given", "with the input 'replay': mixers/leaves-replay-out drew"),
+    "NothingInCommon": ("test_its_inputs_can_be_mixed", "no kind of record is taken by all"),
     "Infinite": ("test_it_gives_what_its_stage_gives", "gave inf for loss"),
     "Pickles": ("test_it_saves_safetensors_and_no_code", "it saves model/state.pkl"),
     "Sloppy": ("test_a_reply_does_not_depend_on_its_batch", "asked one by one, the replies are others"),
@@ -204,7 +208,7 @@ def test_the_advice_is_for_the_author(name: str, outcomes: dict[str, dict[str, t
 
 def test_what_keeps_its_promises_passes(outcomes: dict[str, dict[str, tuple[str, str]]]) -> None:
     good = {title(value.partition(":")[2]) for value in published()["kit-good"].values()}
-    assert len(good) == 12, "of each stage one or two, a backend, an executor, an extension"
+    assert len(good) == 13, "of each stage one or two, a backend, an executor, an extension"
     wrong = {
         f"{name}.{test}": said
         for name in good

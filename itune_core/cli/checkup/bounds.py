@@ -14,6 +14,7 @@ from itune_core.cli.checkup.finding import Finding
 from itune_core.plugins import catalog
 from itune_core.plugins.catalog import CORE
 from itune_core.plugins.installed import Installed, installed
+from itune_core.plugins.markers import holds
 
 
 @dataclass
@@ -75,9 +76,7 @@ def _requirements(one: Installed, extra: str) -> Iterator[Requirement]:
         if requirement.marker is None:
             if not extra:
                 yield requirement
-        elif requirement.marker.evaluate({"extra": extra}) and not (
-            extra and requirement.marker.evaluate({"extra": ""})
-        ):
+        elif holds(requirement.marker, extra) and not (extra and holds(requirement.marker)):
             yield requirement
 
 

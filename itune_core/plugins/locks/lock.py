@@ -21,6 +21,7 @@ from packaging.version import InvalidVersion, Version
 
 from itune_core.api.errors import PluginError
 from itune_core.plugins.catalog import CORE
+from itune_core.plugins.markers import UNKNOWN_NAME
 from itune_core.plugins.sources import modules
 
 NAME = "pylock.itune.toml"
@@ -168,11 +169,9 @@ def is_wheel(source: Any) -> bool:
 
 
 def _applies(package: Any) -> bool:
-    from packaging.markers import UndefinedEnvironmentName
-
     try:
         return package.marker is None or package.marker.evaluate(context="lock_file")
-    except UndefinedEnvironmentName as error:
+    except UNKNOWN_NAME as error:
         raise ValueError(f"the marker of {package.name} asks for {error}, which locks do not know") from error
 
 

@@ -14,6 +14,7 @@ from itune_core.api.components import STAGE_BASES, Component, Inputs
 from itune_core.api.context import Context
 from itune_core.api.errors import DataError
 from itune_core.api.hookspecs import STAGES, hookimpl
+from itune_core.api.outcomes import Mix
 from itune_core.plugins import session
 from itune_core.plugins.catalog import CORE, Entry
 from itune_core.plugins.policy import Policy
@@ -264,7 +265,9 @@ def _failing(stage: str, late: bool) -> type[Component]:
         return read() if late else raises()
 
     def works(self: Component, inputs: Inputs, context: Context) -> Any:
-        return read() if late else raises()
+        if not late:
+            raises()
+        return Mix(read()) if stage == "mixers" else read()
 
     method = formats if stage == "formatters" else works
     method.__name__ = hook

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
-from itune_core.api import Drop, Failed, Record
+from itune_core.api import Drop, Failed, Record, Used
 from itune_extensions import patterns
 
 Kind = Literal["key", "email", "card", "phone"]
@@ -88,15 +88,15 @@ class Masker:
         self.found["key"] += 1
         return mask
 
-    def outcome(self, outcome: Record | Drop | Failed) -> Record | Drop | Failed:
-        """A record, or what is said of a row that became none, masked; the same object if nothing was found.
+    def outcome(self, outcome: Record | Used | Drop | Failed) -> Record | Used | Drop | Failed:
+        """A record, or what else is said of a row, masked; the same object if nothing was found.
 
         `found` holds the counts of this one.
         """
         if isinstance(outcome, Record):
             return self.record(outcome)
         self.found.clear()
-        if isinstance(outcome, Drop):
+        if isinstance(outcome, (Drop, Used)):
             detail = self.text(outcome.detail)
             return outcome if detail == outcome.detail else replace(outcome, detail=detail)
         message = self.text(outcome.message)

@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from itune_core.api import ComponentConfig, Drop, Failed, Record, hookimpl
+from itune_core.api import ComponentConfig, Drop, Failed, Record, Used, hookimpl
 from itune_extensions.masking import KINDS, Kind, Masker
 from itune_extensions.notes import leave
 
-Result = tuple[str, Record | Drop | Failed]
+Result = tuple[str, Record | Used | Drop | Failed]
 
 
 class Redact:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from itune_core.api import Drop, Failed, Kind, Record, example, message, preference, text
+from itune_core.api import Drop, Failed, Kind, Record, Used, example, message, preference, text
 from itune_core.api.records import SCHEMAS
 from itune_core.plugins.session import wraps
 from itune_extensions.masking import KINDS, Masker
@@ -195,11 +195,19 @@ def test_drops_and_failures_pass_in_their_order() -> None:
 
 def test_what_drops_and_failures_say_of_a_row_is_masked_and_counted() -> None:
     redact = Redact(Redact.Config())
-    said = [Drop("short", "only ann@example.org"), Failed("E-DATA-001", "no role ann@example.org (212) 555-0123")]
+    said = [
+        Drop("short", "only ann@example.org"),
+        Used("cut", "by ann@example.org"),
+        Failed("E-DATA-001", "no role ann@example.org (212) 555-0123"),
+    ]
     masked = [outcome for _, outcome in redact._redacted((f"f:{row}", outcome) for row, outcome in enumerate(said))]
-    assert masked == [Drop("short", "only [EMAIL]"), Failed("E-DATA-001", "no role [EMAIL] [PHONE]")]
+    assert masked == [
+        Drop("short", "only [EMAIL]"),
+        Used("cut", "by [EMAIL]"),
+        Failed("E-DATA-001", "no role [EMAIL] [PHONE]"),
+    ]
     (counts,) = redact._table.values()
-    assert +counts == {"email": 2, "phone": 1}
+    assert +counts == {"email": 3, "phone": 1}
 
 
 def test_a_ledger_holds_no_original(run: Callable[..., Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from itune_core.api import RowError
@@ -12,21 +12,24 @@ TEXTS = ("source", "task", "category", "language", "license", "rationale")
 """Columns that every record has and a row may give as text."""
 
 
-def rest(row: Mapping[str, Any], *read: str) -> dict[str, Any]:
+def rest(row: Mapping[str, Any], *read: str, filled: Collection[str] = ()) -> dict[str, Any]:
     """Common columns of a record, from the fields of `row` that are not named in `read`.
 
-    A text under one of :data:`TEXTS`, or a list of texts under ``references``, becomes the column of that name. Every
-    other field that is not null goes into ``meta``, one JSON object.
+    A text under one of :data:`TEXTS`, or a list of texts under ``references``, becomes the column of that name, unless
+    the column is `filled` from elsewhere. Every other field that is not null goes into ``meta``, one JSON object.
 
     Raises:
         RowError: ``E-FORMAT-001`` a field cannot be written as JSON (a number that is not finite).
     """
     common: dict[str, Any] = {}
     meta: dict[str, Any] = {}
-    for field, value in row.items():
-        if field in read or value is None:
+    for field in row:
+        if field in read:
             continue
-        (common if _fits(field, value) else meta)[field] = value
+        value = row[field]
+        if value is None:
+            continue
+        (common if field not in filled and _fits(field, value) else meta)[field] = value
     if meta:
         try:
             common["meta"] = json.dumps(meta, ensure_ascii=False, allow_nan=False)

@@ -5,10 +5,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from itune_core.api import Drop, Failed, Record, Row, read_rows
-from itune_formatters.alpaca import Alpaca
+from itune_formatters.instructions.alpaca import Alpaca
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=20)
 
@@ -52,21 +51,22 @@ def test_the_input_may_be_missing(run: Any) -> None:
     assert contents(made) == [("user", "Say 42."), ("assistant", "42")]
 
 
-def test_the_template(run: Any) -> None:
-    [made] = run(
-        Alpaca, [row(instruction="{input}", input="{instruction}")], input_template="{input}\n{{{instruction}}}"
-    )
-    assert contents(made)[0] == ("user", "{instruction}\n{{input}}")
-
-
 @pytest.mark.parametrize(
-    "template",
-    ["{instruction}", "{instruction} {input} {input}", "{instruction.__class__} {input}", "{instruction!r} {input}",
-     "{instruction} {input:.5}", "{instruction} {input} {output}", "{instruction} {}", "{instruction} {input"],
-)  # fmt: skip
-def test_a_template_that_would_lose_text_is_refused(template: str) -> None:
-    with pytest.raises(ValidationError):
-        Alpaca.Config(path="rows.jsonl", input_template=template)
+    ("given_", "asked"),
+    [
+        ("21", "### Instruction:\nDouble it.\n\n### Input:\n21\n\n### Response:"),
+        ("<noinput>", "### Instruction:\nDouble it.\n\n### Response:"),
+    ],
+)
+def test_the_headings_of_its_prompt(run: Any, given_: str, asked: str) -> None:
+    """Two forms, with an input and without; after the last colon nothing stands."""
+    [made] = run(Alpaca, [row(input=given_)], frame={"style": "headed"})
+    assert contents(made) == [("user", asked), ("assistant", "42")]
+
+
+def test_braces_in_a_row_are_text(run: Any) -> None:
+    [made] = run(Alpaca, [row(instruction="{input}", input="{{ instruction }}")])
+    assert contents(made)[0] == ("user", "{input}\n\n{{ instruction }}")
 
 
 def test_drops_and_failures(run: Any) -> None:

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from itune_core.api import Drop, Failed, Record, Row, read_rows
-from itune_formatters.dolly import LAYOUTS, Dolly
+from itune_formatters.instructions.dolly import LAYOUTS, Dolly
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=20)
 
@@ -29,7 +29,7 @@ def row(layout: str = "databricks", context: Any = "Rome fell in 476.", response
     ],
 )
 def test_the_context_joins_the_instruction(run: Any, layout: str, position: str, context: Any, asked: str) -> None:
-    [made] = run(Dolly, [row(layout, context)], layout=layout, context_position=position)
+    [made] = run(Dolly, [row(layout, context)], layout=layout, frame={"input": position})
     assert [(turn["role"], turn["content"]) for turn in made["messages"]] == [("user", asked), ("assistant", "476")]
     assert (made["category"], made["meta"]) == ("closed_qa", None)
 

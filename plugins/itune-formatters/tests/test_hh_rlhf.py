@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from itune_core.api import Record, Row, read_rows
-from itune_formatters.hh_rlhf import HHRLHF, MARKER
+from itune_formatters.preferences.hh_rlhf import HHRLHF, MARKER
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=20).filter(
     lambda text: not MARKER.search(f"\n\n{text}") and not MARKER.search(f"{text}\n\nHuman:"[:-8])

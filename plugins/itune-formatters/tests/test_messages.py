@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from itune_core.api import Kind
-from itune_formatters.messages import Messages
-from itune_formatters.prompts import Prompts
+from itune_formatters.conversations.messages import Messages
+from itune_formatters.conversations.prompts import Prompts
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Łódź"}'}}
 

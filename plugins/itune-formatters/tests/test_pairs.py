@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from itune_core.api import Kind
-from itune_formatters.pairs import Pairs
+from itune_formatters.preferences.pairs import Pairs
 
 HELLO = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
 

@@ -118,6 +118,7 @@ class Examples:
 
     Attributes:
         kept: what is trained on, in the order of the records.
+        numbers: of those records, in the data set.
         dropped: the other records, by id, and why.
         cut: tokens removed from a record's rows, by id; only records that lost any.
         ends_cut: how many rows lost trained tokens at their end, and with them the token that ends the answer.
@@ -125,6 +126,7 @@ class Examples:
     """
 
     kept: list[Example] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
     dropped: dict[str, Drop | Failed] = field(default_factory=dict)
     cut: dict[str, int] = field(default_factory=dict)
     ends_cut: int = 0
@@ -173,7 +175,7 @@ def encode(records: Iterable[Record], make: Callable[[Record], Example], name: s
     """
     made = Examples()
     stops: list[tuple[str, RowError]] = []
-    for record in records:
+    for number, record in enumerate(records):
         try:
             example = make(record)
         except OverLength:
@@ -184,6 +186,7 @@ def encode(records: Iterable[Record], make: Callable[[Record], Example], name: s
                 stops.append((record["id"], error))
         else:
             made.kept.append(example)
+            made.numbers.append(number)
             cut = sum(row.cut for row in example.rows)
             if cut:
                 made.cut[example.id] = cut

@@ -41,9 +41,12 @@ class Settings(ComponentConfig):
     )
     warmup: float = Field(0.0, ge=0, lt=1, description="Share of the steps in which the learning rate rises from zero.")
     epochs: int = Field(1, ge=1, description="How many times the training rows are gone through.")
-    batch_size: int = Field(8, ge=1, description="Records per optimiser step; the last of an epoch may be smaller.")
+    batch_size: int = Field(
+        8, ge=1, description="Records per optimiser step; the last of an epoch or phase may have fewer."
+    )
     shuffle: bool = Field(
-        True, description="Shuffle the records anew for each epoch. A mixed data set keeps its mixer's order anyway."
+        True,
+        description="Shuffle the records anew for each epoch. A mix with phases or epochs keeps its mixer's order.",
     )
     max_length: int = Field(1024, ge=2, description="Longest row in tokens, prompt and answer together.")
     overlength: Literal["error", "drop", "truncate_prompt", "truncate"] = Field(

@@ -13,7 +13,7 @@ from itune_trainers.forward import Forward
 from itune_trainers.loop import Loop, mean_loss
 from itune_trainers.model import open_model, save_model, set_mode
 from itune_trainers.objective import Objective
-from itune_trainers.order import batches
+from itune_trainers.order import batches, changes
 from itune_trainers.reference import reference_logps
 from itune_trainers.settings import Settings, settle
 
@@ -54,11 +54,13 @@ def train(objective: Objective, inputs: Inputs, context: Context) -> TrainedMode
         for examples in filter(None, (train_on, held_out)):
             forward.reference |= reference_logps(forward, examples, source, config, context)
 
+    phases = _phases(inputs["train"])
     order = batches(
         len(train_on.kept),
         config.batch_size,
         config.epochs,
-        None if _in_order(config, inputs["train"]) else lambda epoch: context.rng("epoch", epoch),
+        None if phases or not config.shuffle else lambda epoch: context.rng("epoch", epoch),
+        changes([phases[number] for number in train_on.numbers]) if phases else (),
     )
     steps = [[train_on.kept[number] for number in step] for step in order]
     loop = Loop(objective, config, model, forward, steps, context.rng("dropout").getrandbits(63))
@@ -102,9 +104,10 @@ def _examples(objective: Objective, rows: Dataset, encoder: Encoder, name: str) 
     return encode(records(rows), lambda record: objective.example(record, encoder), name)
 
 
-def _in_order(config: Settings, rows: Dataset) -> bool:
-    """A mixer that assigns phases and epochs has decided the order."""
-    return not config.shuffle or not {"phase", "epoch"}.isdisjoint(rows.column_names)
+def _phases(rows: Dataset) -> list[tuple[int, ...]]:
+    """Phase and epoch of each record; none if they are not of a mixer that assigns them and so decides the order."""
+    named = [name for name in ("phase", "epoch") if name in rows.column_names]
+    return list(zip(*(rows[name][:] for name in named), strict=True)) if named else []
 
 
 def _evaluate(objective: Objective, forward: Forward, held_out: Examples) -> dict[str, float]:

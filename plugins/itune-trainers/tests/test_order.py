@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import groupby
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from itune_core.api import derive_rng
-from itune_trainers.order import batches, groups
+from itune_trainers.order import batches, changes, groups
 
 
 @given(st.integers(1, 60), st.integers(1, 9), st.integers(1, 4), st.booleans())
@@ -27,6 +28,15 @@ def test_epochs_are_shuffled_differently() -> None:
 
 def test_unshuffled_keeps_the_order() -> None:
     assert batches(5, 2, 2, None) == [[0, 1], [2, 3], [4], [0, 1], [2, 3], [4]]
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=40), st.integers(1, 9), st.integers(1, 3))
+def test_no_step_holds_records_of_two_parts(parts: list[str], size: int, epochs: int) -> None:
+    steps = batches(len(parts), size, epochs, None, changes(parts))
+    assert [number for step in steps for number in step] == [*range(len(parts))] * epochs
+    assert all(len({parts[number] for number in step}) == 1 for step in steps)
+    lengths = [len(list(group)) for _, group in groupby(parts)]
+    assert len(steps) == epochs * sum(-(-length // size) for length in lengths)
 
 
 @given(st.lists(st.integers(1, 50), max_size=40), st.integers(1, 80))

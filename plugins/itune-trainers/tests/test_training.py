@@ -249,6 +249,21 @@ def test_a_mixers_order_is_followed(conversations: datasets.Dataset, bench: Benc
     assert tokens[0] == tokens[1] != tokens[2]
 
 
+def test_steps_end_where_a_mixer_s_phases_and_epochs_do(
+    conversations: datasets.Dataset, bench: Bench, dataset: Any
+) -> None:
+    forged = conversation([message("user", "Hi"), message("assistant", "x<|im_end|>y")]).replace(id="forged")
+    rows = datasets.concatenate_datasets([dataset(Kind.CONVERSATION, [forged]), conversations])  # the first is left out
+    ordered = rows.add_column("phase", [0] * 6 + [1] * 6).add_column("epoch", [0] * 6 + [0] * 2 + [1] * 4)
+    given = [list(conversations["id"])[start:end] for start, end in ((0, 4), (4, 5), (5, 7), (7, 11))]
+    tokens = {
+        item: sft(conversations.select([number]), bench(item)).metrics["supervised_tokens"]
+        for number, item in enumerate(conversations["id"])
+    }
+    made = sft(ordered, bench("mixed"), batch_size=4)
+    assert [entry["supervised_tokens"] for entry in made.history] == [sum(map(tokens.get, step)) for step in given]
+
+
 def test_dropped_and_failed_rows_are_handed_back(dataset: Any, bench: Bench) -> None:
     rows = dataset(
         Kind.CONVERSATION,

@@ -67,6 +67,7 @@ MORE: Mapping[str, Mapping[str, Any]] = {
     "filters/batches": {"order": "defined", "scope": "whole"},
     "filters/longest": {"scope": "group"},
     "mixers/once": {"order": "free"},
+    "mixers/replays": {"order": "free"},
     "generators/forgets-a-row": {"order": "defined", "scope": "whole"},
     "generators/asks": {"config": {"model": "teacher"}, "reply": reply},
     "evaluators/infinite": {"config": {"models": ["tiny"]}, "reply": reply},

@@ -32,6 +32,7 @@ from itune_core.api import (
     Inputs,
     Keep,
     Kind,
+    Mix,
     Mixer,
     ModelRef,
     Record,
@@ -139,6 +140,42 @@ class DrawsNothing(Mixer):
 
     def draw(self, sizes: Sequence[int], rng: random.Random) -> Iterator[Drawn]:
         yield Drawn(0, sizes[0])
+
+
+class AsksForMore(Mixer):
+    """Asks for more than there is. Source: the kit's own tests."""
+
+    def draw(self, sizes: Sequence[int], rng: random.Random) -> Mix:
+        return Mix((Drawn(0, row) for row in range(sizes[0])), asked=[[0.9] * len(sizes)])
+
+
+class Divides(Mixer):
+    """Takes as many rows of each as the smallest has, and cannot do without rows. Source: the kit's own tests."""
+
+    def draw(self, sizes: Sequence[int], rng: random.Random) -> Iterator[Drawn]:
+        if sum(sizes):
+            share = 1 / min(sizes)
+            yield from (Drawn(number, row) for number in range(len(sizes)) for row in range(round(1 / share)))
+
+
+class LeavesReplayOut(Mixer):
+    """Counts what a recipe may leave out as one data set more than there are. Source: the kit's own tests."""
+
+    inputs = {"records": Input(many=True), "replay": Input(many=True, required=False)}
+
+    @hookimpl
+    def itune_mix(self, inputs: Inputs, context: Context) -> Mix:
+        before, replay = len(inputs["records"]), inputs.get("replay", [])
+        return Mix([Drawn(before + number, 0) for number in range(1, len(replay) + 1)])
+
+
+class NothingInCommon(Mixer):
+    """Draws from what cannot be mixed. Source: the kit's own tests."""
+
+    inputs = {"records": Input((Kind.CONVERSATION,), many=True), "replay": Input((Kind.TEXT,), many=True)}
+
+    def draw(self, sizes: Sequence[int], rng: random.Random) -> list[Drawn]:
+        return [Drawn(number, row) for number, size in enumerate(sizes) for row in range(size)]
 
 
 class Pickles(Trainer):

@@ -34,6 +34,7 @@ from itune_core.api import (
     Inputs,
     Keep,
     Kind,
+    Mix,
     Mixer,
     ModelRef,
     Record,
@@ -141,6 +142,29 @@ class Once(Mixer):
         drawn = [Drawn(number, row) for number, size in enumerate(sizes) for row in range(size)]
         rng.shuffle(drawn)
         return drawn
+
+
+class Replays(Mixer):
+    """Conversations, with as many texts between them as the target has rows. Source: the kit's own tests."""
+
+    inputs = {
+        "records": Input((Kind.CONVERSATION,), many=True),
+        "target": Input(),
+        "replay": Input((Kind.TEXT,), many=True, required=False),
+    }
+    mixes_kinds = True
+
+    @hookimpl
+    def itune_mix(self, inputs: Inputs, context: Context) -> Mix:
+        new, old = inputs["records"], inputs.get("replay", [])
+        draws = [Drawn(number, row) for number, rows in enumerate(new) for row in range(len(rows))]
+        for number, rows in enumerate(old, len(new)):
+            draws += [Drawn(number, row, phase=1) for row in range(min(len(rows), len(inputs["target"])))]
+        asked = [
+            [1 / len(new)] * len(new) + [0.0] * len(old),
+            [0.0] * len(new) + [1 / len(old)] * len(old) if old else [0.0] * len(new),
+        ]
+        return Mix(draws, asked)
 
 
 class Counts(Trainer):

@@ -1,0 +1,50 @@
+"""Demonstrations from a file: rows of the same shape as those that are formatted, shown before each question."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from itune_core.api import BadRow, ComponentConfig, InputFile, Reading, Row, read_rows
+from itune_formatters.building.instance import Demonstration, Instance
+
+
+class Pool(ComponentConfig):
+    """Settings of where demonstrations come from."""
+
+    path: InputFile | list[InputFile] = Field(
+        description="File, folder or glob of rows of the same shape. They are held in memory: a few hundred are plenty."
+    )
+    reading: Reading | None = Field(
+        None, description="How they are written; unset: as the other rows are, in the format that their suffix tells."
+    )
+    count: int = Field(2, ge=1, description="How many are shown; fewer where the pool has no more that fit.")
+    same: Literal["category", "task"] | None = Field(
+        None, description="Show only rows that share this column with the row they are shown in; unset: any."
+    )
+
+
+def pool_rows(pool: Pool, reading: Reading) -> Iterator[Row | BadRow]:
+    """The rows of the pool, in order; `reading` says how the rows that are formatted are written."""
+    paths = [pool.path] if isinstance(pool.path, str) else list(pool.path)
+    return read_rows(paths, pool.reading or reading.model_copy(update={"format": None}))
+
+
+def draw(pool: Pool, rows: Sequence[Instance], instance: Instance, rng: random.Random) -> list[Demonstration]:
+    """`pool.count` of `rows` in random order, never one that asks what `instance` asks: it would tell the answer."""
+    column = pool.same
+    fitting = [
+        row
+        for row in rows
+        if (row.instruction, row.input) != (instance.instruction, instance.input)
+        and (column is None or row.common.get(column) == instance.common.get(column))
+    ]
+    chosen = rng.sample(fitting, min(pool.count, len(fitting)))
+    task = instance.instruction
+    return [
+        Demonstration(row.input, row.output, "" if row.instruction == task else row.instruction, row.rationale)
+        for row in chosen
+    ]

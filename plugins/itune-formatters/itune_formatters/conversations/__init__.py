@@ -1,0 +1,1 @@
+"""Dialogues of several turns, and questions without answers."""

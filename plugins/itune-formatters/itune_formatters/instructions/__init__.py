@@ -1,0 +1,1 @@
+"""Instruction data: a task, sometimes an input, and its answer."""

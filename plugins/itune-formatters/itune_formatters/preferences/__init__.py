@@ -1,0 +1,1 @@
+"""Comparisons, ratings and verdicts of people and of models."""

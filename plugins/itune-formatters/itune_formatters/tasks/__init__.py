@@ -1,0 +1,1 @@
+"""Collections of tasks: many examples each, with descriptions, templates or demonstrations."""

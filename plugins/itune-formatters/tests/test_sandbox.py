@@ -1,0 +1,90 @@
+"""What a template may do, and that nothing else gets out of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from itune_core.api import RowError
+from itune_formatters.instructions.sandbox import MAX_TEXT, compiled, printed, render
+
+
+@pytest.mark.parametrize(
+    ("source", "row", "text"),
+    [
+        ("{{ a }} and {{ b }}", {"a": "x", "b": 2}, "x and 2"),
+        ("{{ a.b[1] }}", {"a": {"b": ["x", "y"]}}, "y"),
+        ("{{ row['two words'] }}", {"two words": "x"}, "x"),
+        ("{{ row }}", {"row": "a field of that name"}, "a field of that name"),
+        ("{{ 질문 }}", {"질문": "무엇을?"}, "무엇을?"),
+        ("{% if a %}{{ a }}{% else %}none{% endif %}", {"a": ""}, "none"),
+        ("{{ a | default('nothing') }}", {}, "nothing"),
+        ("{% for item in a %}{{ loop.index }}. {{ item }}\n{% endfor %}", {"a": ["x", "y"]}, "1. x\n2. y\n"),
+        ("<b>{{ a }}</b>\n", {"a": "<&>"}, "<b><&></b>\n"),
+        ("{{ a }}", {"a": "{{ b }}{% raw %}"}, "{{ b }}{% raw %}"),
+        ("{{ a.removesuffix('<|end|>') }}", {"a": "x<|end|>"}, "x"),
+        ("{{ a * 2 }}", {"a": 21}, "42"),
+    ],
+)
+def test_templates(source: str, row: dict[str, Any], text: str) -> None:
+    assert render(source, row) == text
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("{{ a", "line 1"),
+        ("a\n{% if %}", "line 2"),
+        ("{{ a | nonsense }}", "nonsense"),
+        ("{{ a | random }}", "random"),
+        ("{{ range(9) }}", "range()"),
+        ("{{ lipsum() }}", "lipsum()"),
+        ("{{ a.__class__ }}", "out of reach"),
+        ("{% include 'x' %}", "no other templates"),
+        ("{% extends 'x' %}", "no other templates"),
+        ("{% import 'x' as y %}", "no other templates"),
+    ],
+)
+def test_what_no_row_could_make_right(source: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said.replace("(", r"\(").replace(")", r"\)")):
+        compiled(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "row"),
+    [
+        ("{{ b }}", {"a": "x"}),
+        ("{{ a.b }}", {"a": {}}),
+        ("{{ a['__class__']['__mro__'] }}", {"a": "x"}),
+        ("{{ a | attr('__class__') }}", {"a": "x"}),
+        ("{{ '{0.__class__}'.format(a) }}", {"a": "x"}),
+        ("{{ a.append(1) }}", {"a": []}),
+        ("{{ a.update({'x': 1}) }}", {"a": {}}),
+        ("{{ a + 1 }}", {"a": "x"}),
+        ("{{ a * 999999999 }}", {"a": "x"}),
+        ("{{ [0] * 999999999 }}", {}),
+        ("{{ a ** a }}", {"a": 99999}),
+        ("{{ 1 / a }}", {"a": 0}),
+        ("{{ a.index('y') }}", {"a": ["x"]}),
+        ("{{ a.items() }}", {"a": "x"}),
+    ],
+)
+def test_a_row_that_cannot_be_rendered(source: str, row: dict[str, Any]) -> None:
+    before = repr(row)
+    with pytest.raises(RowError) as caught:
+        render(source, row)
+    assert caught.value.code == "E-FORMAT-033"
+    assert repr(row) == before
+
+
+def test_a_text_may_not_grow_without_bound() -> None:
+    row = {"a": "x" * 2**10, "many": list(range(2**13))}
+    with pytest.raises(RowError) as caught:
+        render("{% for item in many %}{{ a }}{% endfor %}", row)
+    assert caught.value.code == "E-FORMAT-034"
+    assert len(render("{{ a }}", {"a": "x" * MAX_TEXT})) == MAX_TEXT
+
+
+def test_what_a_template_prints_as_it_is() -> None:
+    assert printed("{{ a }} {{ b.c }} {{ d | upper }}{% if e %}{{ f }}{% endif %}{{ g }}") == {"a", "g"}
