@@ -69,17 +69,17 @@ def _sources(component: type[Any]) -> tuple[Any, dict[str, Any]]:
     """What feeds the required inputs, as ``from`` says it, and the steps that make it."""
     steps: dict[str, Any] = {}
     fed: dict[str, Any] = {}
-    for name, taken in component.inputs.items():
-        if taken.required:
-            fitting = [kind for kind in ROWS if kind in taken.kinds]
-            kind = (fitting or [kind for kind in ROWS if set(CASTS.get(kind, ())) & set(taken.kinds)])[0]
-            names = ["rows", "more"]
-            if "rows" in steps and steps["rows"] != _rows(kind):  # another kind has these names
-                names = [str(kind), f"more_{kind}"]
-            made = names[: 2 if taken.many else 1]
-            steps |= {step: _rows(kind, step) for step in made}
-            fed[name] = made if taken.many else made[0]
-    return (next(iter(fed.values())) if len(fed) == 1 else fed), steps
+    for name in component.needed_inputs():
+        taken = component.inputs[name]
+        fitting = [kind for kind in ROWS if kind in taken.kinds]
+        kind = (fitting or [kind for kind in ROWS if set(CASTS.get(kind, ())) & set(taken.kinds)])[0]
+        names = ["rows", "more"]
+        if "rows" in steps and steps["rows"] != _rows(kind):  # another kind has these names
+            names = [str(kind), f"more_{kind}"]
+        made = names[: 2 if taken.many else 1]
+        steps |= {step: _rows(kind, step) for step in made}
+        fed[name] = made if taken.many else made[0]
+    return (fed[first] if (first := next(iter(component.inputs), None)) in fed and len(fed) == 1 else fed), steps
 
 
 def _rows(kind: Kind, step: str = "rows") -> dict[str, Any]:

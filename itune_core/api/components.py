@@ -84,6 +84,12 @@ class Component:
     def __init__(self, config: Any) -> None:
         self.config = config
 
+    @classmethod
+    def needed_inputs(cls) -> tuple[str, ...]:
+        """Names of the inputs that a smallest use of it gives: the required ones; where none is, the first."""
+        required = tuple(name for name, spec in cls.inputs.items() if spec.required)
+        return required or tuple(cls.inputs)[:1]
+
     def reads(self) -> Sequence[str]:
         """The score columns it reads (``score.<step>[.<part>]``); only these enter its artifact key."""
         return ()

@@ -75,8 +75,7 @@ def try_(
         if stage != "formatters":
             data = _records(_given(rows, label), limit)
             ids = list(data["id"])
-            required = {name: spec for name, spec in cls.inputs.items() if spec.required}
-            call["inputs"] = {name: [data] if spec.many else data for name, spec in required.items()}
+            call["inputs"] = {name: [data] if cls.inputs[name].many else data for name in cls.needed_inputs()}
         for line in _lines(stage, Session(stage, component).call(**call), ids):
             typer.echo(safe(json.dumps(line, ensure_ascii=False, default=str)))
 

@@ -35,8 +35,8 @@ def _plain(value: Any) -> Any:
 def of_row(row: Mapping[str, Any]) -> bytes:
     """Digest of one row's values, as bytes. The row is without its id, because the id is made from this.
 
-    The text is :func:`canonical`'s but for how very large and very small numbers are spelt: orjson is five times faster,
-    and this is called for every row.
+    The text is :func:`canonical`'s but for how very large and very small numbers are spelt: orjson is five times
+    faster, and this is called for every row.
     """
     return hashlib.blake2b(orjson.dumps(row, _plain, orjson.OPT_SORT_KEYS), digest_size=SIZE).digest()
 

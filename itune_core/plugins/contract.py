@@ -112,14 +112,14 @@ def _inputs_and_outputs(loaded: type[Component], entry: Entry) -> None:
     inputs, outputs = loaded.inputs, loaded.outputs
     good_inputs = isinstance(inputs, Mapping) and all(isinstance(value, Input) for value in inputs.values())
     good_outputs = not isinstance(outputs, str) and all(isinstance(name, str) for name in outputs)
-    draws = not issubclass(loaded, Mixer) or (good_inputs and any(one.many and one.required for one in inputs.values()))
+    draws = not issubclass(loaded, Mixer) or (good_inputs and any(one.many for one in inputs.values()))
     if not good_inputs or not good_outputs or (entry.stage in STAGES and not outputs) or not draws:
         raise PluginError(
             "E-PLUGIN-034",
             f"inputs or outputs of {entry} are not well formed",
             where=entry.value,
             why=f"inputs is {inputs!r}, outputs is {outputs!r}"
-            + ("" if draws else "; a mixer draws from inputs that are many, and needs one that is required"),
+            + ("" if draws else "; a mixer draws from inputs that are many, and needs one"),
             fix='write inputs = {"records": Input((Kind.CONVERSATION,))} and outputs = ("records",)',
         )
 

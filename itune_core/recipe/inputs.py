@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from itune_core.api.components import Component
+from itune_core.api.components import Component, Mixer
 from itune_core.api.fields import Marker
 from itune_core.api.records import Kind
 from itune_core.recipe import errors
@@ -81,7 +81,24 @@ def read_inputs(step: Part, label: str, component: type[Component] | None, probl
                 + ("records" if set(declared.kinds) == set(Kind) else f"{listed(map(str, declared.kinds))} records"),
                 fix="add `from: STEP`" if first else f"write `from: {{{name}: STEP, ...}}`",
             )
+    _check_something_to_draw(step, label, component, given, problems)
     return tuple(edges)
+
+
+def _check_something_to_draw(
+    step: Part, label: str, component: type[Component], given: Mapping[str, object], problems: Problems
+) -> None:
+    """Note it if a mixer all of whose sources are optional is given none."""
+    drawn = component.drawn_from() if issubclass(component, Mixer) else ()
+    if drawn and not any(component.inputs[name].required or name in given for name in drawn):
+        problems.add(
+            errors.MISSING_INPUT,
+            f"{label} has nothing to draw from",
+            step.inputs or step.node,
+            step.where("from") if step.inputs else step.path,
+            expected=f"at least one of the inputs {listed(drawn)}",
+            fix=f"write `from: {{{drawn[0]}: STEP, ...}}`",
+        )
 
 
 References = list[tuple[Node, TreePath]]

@@ -85,13 +85,12 @@ class RowSubject(Subject):
         return list(self.view(self.kind).dataset["id"])
 
     def inputs(self, positions: Sequence[int] | None, kind: Kind) -> dict[str, list[View]]:
-        """What each required input is handed: the rows at these positions; in parts where it takes several."""
+        """What each needed input is handed: the rows at these positions; in parts where it takes several."""
         import numpy as np
 
         found = {}
-        for name, spec in self.loaded.inputs.items():
-            if not spec.required:
-                continue
+        for name in self.loaded.needed_inputs():
+            spec = self.loaded.inputs[name]
             view = self.view(kind if kind in spec.kinds else spec.kinds[0])
             rows = np.arange(len(view)) if positions is None else np.array(positions, dtype=np.int64)
             found[name] = [view.select(part) for part in (np.array_split(rows, PARTS) if spec.many else [rows])]

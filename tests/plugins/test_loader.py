@@ -210,12 +210,11 @@ def test_a_broken_contract_is_told(site, code: str, source: str) -> None:
     assert failure(site, source, value="acme_module:X" if source else "acme_module").code == code
 
 
-@pytest.mark.parametrize("inputs", ["{'a': Input()}", "{'a': Input(), 'b': Input(many=True, required=False)}"])
-def test_a_mixer_without_something_to_draw_from_is_refused(site, inputs: str) -> None:
-    source = f"class X(Mixer):\n    '''Doc.'''\n    inputs = {inputs}\n    {EASY['mixers']}"
+def test_a_mixer_without_something_to_draw_from_is_refused(site) -> None:
+    source = f"class X(Mixer):\n    '''Doc.'''\n    inputs = {{'a': Input()}}\n    {EASY['mixers']}"
     error = failure(site, source, "mixers")
     assert error.code == "E-PLUGIN-034"
-    assert "needs one that is required" in str(error.why)
+    assert "needs one" in str(error.why)
 
 
 def test_an_unknown_hook_is_told_with_the_nearest(site) -> None:

@@ -31,11 +31,20 @@ def rest(row: Mapping[str, Any], *read: str, filled: Collection[str] = ()) -> di
             continue
         (common if field not in filled and _fits(field, value) else meta)[field] = value
     if meta:
-        try:
-            common["meta"] = json.dumps(meta, ensure_ascii=False, allow_nan=False)
-        except ValueError as error:
-            raise RowError("a field cannot be kept as JSON", "E-FORMAT-001", why=str(error)) from error
+        common["meta"] = as_json(meta)
     return common
+
+
+def as_json(value: object) -> str:
+    """What a row holds, as JSON text.
+
+    Raises:
+        RowError: ``E-FORMAT-001`` it cannot be written: a number is not finite, or it is nested too deeply.
+    """
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (ValueError, RecursionError) as error:
+        raise RowError("a field cannot be kept as JSON", "E-FORMAT-001", why=str(error)) from error
 
 
 def _fits(field: str, value: object) -> bool:

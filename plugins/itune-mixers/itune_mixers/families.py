@@ -24,15 +24,14 @@ class Families(RateMixer):
     with :math:`e_m` its rows and :math:`K` the cap. An epoch has `size` rows; unset, the sum of :math:`\min(e_n, K)`
     over the families with a share. An empty source has the rate 0, and the others of its family make up for it; a
     family that has a share and no rows at all is an error (``E-MIX-002``). So is (``E-MIX-006``) a share for a family
-    that is not given, or a family that is given and has no share: to leave one out, set its share to 0. `nlp` must be
-    given, though its share may be 0.
+    that is not given, or a family that is given and has no share. Each family may be left out.
 
     Source: the three families are those of the survey arXiv:2303.18223, section 5.1, which finds a mix of all better
     than any alone.
     """
 
     inputs = {
-        "nlp": Input(many=True),
+        "nlp": Input(many=True, required=False),
         "chat": Input(many=True, required=False),
         "synthetic": Input(many=True, required=False),
     }

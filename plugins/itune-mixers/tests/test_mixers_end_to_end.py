@@ -13,6 +13,7 @@ import pytest
 from itune_core.engine import runner
 from itune_core.engine.home import Home
 from itune_core.engine.project import Project
+from itune_core.recipe.errors import RecipeProblems
 from itune_core.recipe.plan import compile
 
 STAGES = """
@@ -58,10 +59,27 @@ matrix:
 REPLAY = """
 itune: 1
 name: replay
+models:
+  tiny: {{backend: transformers, model: "{tiny}"}}
+steps:
+  short: {{uses: formatters/alpaca, with: {{path: short.jsonl}}}}
+  web:   {{uses: formatters/text, with: {{path: web.jsonl}}}}
+  mixed: {{uses: mixers/replay, from: {{records: short, text: web}}, with: {{share: 0.25}}}}
+  sft: {{uses: trainers/sft, from: mixed, with: {{model: tiny, max_length: 256, dtype: float32, device: cpu}}}}
+"""
+
+
+FAMILIES = """
+itune: 1
+name: families
 steps:
   short: {uses: formatters/alpaca, with: {path: short.jsonl}}
-  web:   {uses: formatters/text, with: {path: web.jsonl}}
-  mixed: {uses: mixers/replay, from: {records: short, text: web}, with: {share: 0.25}}
+  long:  {uses: formatters/alpaca, with: {path: long.jsonl}}
+  mixed:
+    uses: mixers/families
+    from: {chat: short, synthetic: [long]}
+    with: {shares: {chat: 1, synthetic: 3}, size: 8}
+  left:  {uses: filters/exact-duplicates, from: mixed}
 """
 
 
@@ -116,10 +134,23 @@ def test_a_matrix_makes_many_mixtures(tmp_path: Path) -> None:
         assert sum(source["distinct"] for source in made.manifest["mix"][0]["sources"]) == 4
 
 
-def test_conversations_and_text_are_mixed(tmp_path: Path) -> None:
+def test_conversations_and_text_are_mixed_and_trained_on(tmp_path: Path, tiny_folder: Path) -> None:
     write(tmp_path, "short", [f"answer {n}" for n in range(6)])
     (tmp_path / "web.jsonl").write_text('{"text": "The river rose in the night."}\n', "utf-8")
-    mixed = run(tmp_path, REPLAY)["mixed"].manifest
+    made = run(tmp_path, REPLAY.format(tiny=tiny_folder))
+    mixed = made["mixed"].manifest
     records, text = mixed["mix"][0]["sources"]
     assert (records["drawn"], text["drawn"], text["epochs"]) == (6, 2, 2.0)
     assert mixed["outputs"]["records"]["rows"] == 8
+    assert made["sft"].manifest["counts"]["used"] == 7
+
+
+def test_families_may_be_left_out_and_not_all_of_them(tmp_path: Path) -> None:
+    write(tmp_path, "short", ["a", "b"])
+    write(tmp_path, "long", ["c", "d", "e"])
+    made = run(tmp_path, FAMILIES)
+    chat, synthetic = made["mixed"].manifest["mix"][0]["sources"]
+    assert (chat["drawn"], synthetic["drawn"], synthetic["epochs"]) == (2, 6, 2.0)
+    assert made["left"].manifest["outputs"]["records"]["rows"] == 5
+    with pytest.raises(RecipeProblems, match="at least one of the inputs nlp, chat or synthetic"):
+        run(tmp_path, FAMILIES.replace("    from: {chat: short, synthetic: [long]}\n", ""))

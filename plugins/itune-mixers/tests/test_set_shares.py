@@ -109,8 +109,9 @@ def test_families_by_hand(mixed: Mixing) -> None:
 
 
 def test_a_family_that_is_left_out_has_no_place_among_the_inputs(mixed: Mixing) -> None:
-    mix = mixed(families({"nlp": 1, "synthetic": 1}), nlp=[range(4)], synthetic=[range(4)])
-    assert counts(mix) == [4, 4]
+    for one, other in (("nlp", "synthetic"), ("chat", "synthetic"), ("nlp", "chat")):
+        mix = mixed(families({one: 1, other: 1}), **{one: [range(4)], other: [range(4)]})
+        assert counts(mix) == [4, 4]
 
 
 @pytest.mark.parametrize(

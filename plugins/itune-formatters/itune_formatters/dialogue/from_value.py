@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from itune_core.api import RowError, message
 from itune_formatters.dialogue.turns import Turns
+from itune_formatters.rest import as_json
 
 Part = Literal["system", "user", "assistant", "call", "tool"]
 """What a turn is: a role of records, or a call of tools, which records hold as a turn of the assistant."""
@@ -95,9 +96,4 @@ def _calls(where: str, value: object) -> str:
             why=why,
             fix='write {"name": ..., "arguments": {...}}, or a list of these, as JSON',
         )
-    try:
-        return json.dumps(
-            [{"type": "function", "function": dict(call)} for call in calls], ensure_ascii=False, allow_nan=False
-        )
-    except ValueError as error:
-        raise RowError(f"{where} cannot be kept as JSON", "E-FORMAT-001", why=str(error)) from error
+    return as_json([{"type": "function", "function": dict(call)} for call in calls])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -30,6 +29,7 @@ from itune_formatters.building.frame import Frame
 from itune_formatters.building.instance import Demonstration, Instance
 from itune_formatters.instructions.values import Path as FieldPath
 from itune_formatters.instructions.values import Plain, Value
+from itune_formatters.rest import as_json
 from itune_formatters.tasks.budget import Budget, Ruler, Turns, fit, ruler
 from itune_formatters.tasks.flan_rows import Filled, Reader
 from itune_formatters.tasks.flan_sets import RATIONALE, Packaged, Wording, fill, packaged_set, read_set
@@ -215,7 +215,7 @@ class Flan(Formatter):
             "answer_choices": filled.options or None,
         }
         kept = {"row": filled.extra} if filled.extra else {}
-        return {**filled.common, "meta": json.dumps({"template": template, **kept}, ensure_ascii=False)}
+        return {**filled.common, "meta": as_json({"template": template, **kept})}
 
 
 def _asked(filled: Filled, form: Form) -> Instance:

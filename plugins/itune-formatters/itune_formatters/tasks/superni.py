@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -27,6 +26,7 @@ from itune_core.api import (
 )
 from itune_formatters.building.frame import Frame
 from itune_formatters.building.instance import Demonstration, Instance
+from itune_formatters.rest import as_json
 from itune_formatters.tasks.budget import Budget, Ruler, Turns, fit, ruler
 from itune_formatters.tasks.languages import tag
 from itune_formatters.tasks.sentences import closed
@@ -221,10 +221,6 @@ def _common(
             "explanations": encoding.explanations,
         },
     }
-    try:
-        written = json.dumps(meta, ensure_ascii=False, allow_nan=False)
-    except (ValueError, RecursionError) as error:
-        raise RowError("a field cannot be kept as JSON", "E-FORMAT-001", why=str(error)) from error
     languages = {tag(name) for name in task.output_languages}
     return {
         "task": task.name,
@@ -232,5 +228,5 @@ def _common(
         "language": languages.pop() if len(languages) == 1 else None,
         "license": "; ".join(task.licenses) or None,
         "references": references,
-        "meta": written,
+        "meta": as_json(meta),
     }

@@ -12,7 +12,7 @@ from pydantic import Field
 from itune_core.api import Context, DataError, Drop, Failed, InputFile, Record, Row, Used, hookimpl
 from itune_formatters.building.instance import Instance
 from itune_formatters.building.instruction import InstructionFormatter
-from itune_formatters.rest import rest
+from itune_formatters.rest import as_json, rest
 from itune_formatters.tasks.rendering import Applied, Renderer, check
 from itune_formatters.tasks.template_files import Template, read_templates
 
@@ -109,7 +109,7 @@ class Templates(InstructionFormatter):
             return Drop("empty-output" if applied.prompt else "empty-instruction")
         common = rest(row, *self._renderer.reads(template), filled=("task",))
         kept = {"row": json.loads(common["meta"])} if "meta" in common else {}
-        common["meta"] = json.dumps({"template": _told(template, applied), **kept}, ensure_ascii=False)
+        common["meta"] = as_json({"template": _told(template, applied), **kept})
         common["task"] = template.task
         if len(template.languages) == 1:
             common.setdefault("language", template.languages[0])
