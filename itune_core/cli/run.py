@@ -38,7 +38,7 @@ def run(
 
     project = open_project(recipe, overrides, allow=allow, offline=offline)
     with RunDisplay(Console(stderr=True)) as display:
-        outcome = runner.run(project, runner.Options(tuple(only), workers), display.hear)
+        outcome = runner.run(project, runner.Options(tuple(only), workers, own_process=True), display.hear)
     if as_json:
         typer.echo(json.dumps(outcome.record.data, indent=2, ensure_ascii=False))
         return

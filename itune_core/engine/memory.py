@@ -12,7 +12,8 @@ def spare_imports() -> None:
     """Hide from the garbage collector what is there when the first step begins to execute: imported modules, a plan.
 
     It lives as long as the process, a hundred thousand objects, and to look through it again and again was a tenth of
-    the time of formatting 50,000 rows. What is made later is collected as ever.
+    the time of formatting 50,000 rows. What is made later is collected as ever; what was there, after the next
+    :func:`release`.
     """
     import datasets  # noqa: F401  # the most of it, and every step needs it
 
@@ -22,8 +23,10 @@ def spare_imports() -> None:
 def release() -> None:
     """Collect garbage (a model is full of cycles) and have the C library return free pages to the system.
 
-    glibc keeps them otherwise: after a training step that is more than a gigabyte which nobody uses.
+    glibc keeps them otherwise: after a training step that is more than a gigabyte which nobody uses. Nothing stays
+    hidden from the collector, so that a model that was there before the first step does not stay for good.
     """
+    gc.unfreeze()
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc only
     if trim is not None:

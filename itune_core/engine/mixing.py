@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, islice
 from math import isclose
+from numbers import Real
 from operator import index
 from typing import TYPE_CHECKING, Any
 
@@ -171,14 +172,15 @@ def tally(table: Table, sizes: Sequence[int], mix: Mix, broken: Callable[[str], 
 def _phases(table: Table, sizes: Sequence[int], mix: Mix, broken: Callable[[str], Exception]) -> list[int]:
     """The numbers of the phases: all that something was asked or counted of, else all that were drawn, else 0."""
     phases: list[int] = _different(table[:, 2]).tolist()
-    given = [(name, told) for name, told in (("asked", mix.asked), ("tokens", mix.tokens)) if len(told)]
+    said: list[tuple[str, Any]] = [("asked", mix.asked), ("tokens", mix.tokens)]  # a component's: anything
+    given = [(name, told) for name, told in said if len(told)]
     if len({len(told) for _, told in given}) > 1:
         raise broken(f"gave asked for {len(mix.asked)} phases and tokens for {len(mix.tokens)}")
     for name, told in given:
-        if any(len(inner) != len(sizes) for inner in told):
+        if any(not hasattr(inner, "__len__") or len(inner) != len(sizes) for inner in told):
             raise broken(f"gave {name} that are not one number for each of {len(sizes)} data sets: {told}")
-        if any(value < 0 for inner in told for value in inner):
-            raise broken(f"gave {name} below 0: {told}")
+        if not all(isinstance(value, Real) and float(value) >= 0 for inner in told for value in inner):
+            raise broken(f"gave {name} that are no numbers of 0 or more: {told}")
         if phases and phases[-1] >= len(told):
             raise broken(f"drew for phase {phases[-1]}, and gave {name} for {len(told)} phases")
         phases = list(range(len(told)))

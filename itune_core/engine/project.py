@@ -17,9 +17,11 @@ from itune_core.engine.extensions import Extension
 from itune_core.engine.facts import MachineFacts
 from itune_core.engine.flow import Flow
 from itune_core.engine.home import Home
+from itune_core.engine.mixing import ORDER
 from itune_core.engine.models import Resolver
 from itune_core.engine.serving import Served
 from itune_core.engine.store import Artifact, Store
+from itune_core.engine.views import column_digest
 from itune_core.recipe.plan import Feed, ModelNode, Plan, StepNode
 
 
@@ -112,9 +114,11 @@ class Project:
 
     def _feed(self, feed: Feed, component: Component) -> dict[str, Any]:
         published = self.artifacts[feed.node].manifest["outputs"][feed.output]
-        columns = published.get("columns", {})
+        wanted = component.reads()
+        # not from the manifest: what hands a column on may have been made before another scorer filled it
+        columns = self.flow.view(feed.node, feed.output).without(ORDER).columns if wanted else {}
         read = {}
-        for name in component.reads():
+        for name in wanted:
             if name not in columns:
                 raise RunError(
                     "E-RUN-014",
@@ -123,7 +127,7 @@ class Project:
                     why=f"it has {sorted(columns) or 'none'}",
                     fix="put the scorer before this step, or correct the column's name",
                 )
-            read[name] = columns[name]
+            read[name] = column_digest(columns[name])
         return {"rows": published["digest"], "cast": feed.cast, "columns": read}
 
     def source(self, name: str) -> ModelSource:

@@ -42,10 +42,12 @@ class Options:
     Attributes:
         only: steps to execute (with what they need); empty: all.
         workers: processes for per-row work.
+        own_process: nothing else goes on in this process, so its garbage collector may be told what to leave alone.
     """
 
     only: Sequence[str] = ()
     workers: int = 1
+    own_process: bool = False
 
 
 @dataclass
@@ -142,7 +144,8 @@ class _Execution:
 
     def _make(self, node: StepNode, key: str, parts: Mapping[str, Any], scratch: Path) -> Artifact:
         """Execute a step and publish what it leaves."""
-        spare_imports()
+        if self.options.own_process:
+            spare_imports()
         project = self.project
         views = {name: project.flow.input(node.name, name) for name in node.inputs}
         serving = Serving(project.served, self.journal, lambda *place: derive_seed(node.seed, node.entry.label, *place))

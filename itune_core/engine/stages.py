@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from itune_core.engine.errors import RunError
 from itune_core.engine.flow import COLUMNS, DRAWS, MASK
 from itune_core.engine.ledger import Ledger
 from itune_core.engine.views import View, column_digest
-from itune_core.engine.writing import RecordWriter
+from itune_core.engine.writing import RecordWriter, Unfit
 
 DROPPED, FAILED = 254, 255
 """Marks in a filter's mask; smaller numbers are outputs."""
@@ -76,10 +77,15 @@ def _ids(view: View) -> list[str]:
     return [item for batch in batches for item in batch["id"].to_pylist()]
 
 
-def _writer(job: Job) -> RecordWriter:
+@contextmanager
+def _writer(job: Job) -> Iterator[RecordWriter]:
     if job.kind is None:
         raise job.broken("makes records but declares no kind")
-    return RecordWriter(job.draft, job.kind, job.source)
+    try:
+        with RecordWriter(job.draft, job.kind, job.source) as writer:
+            yield writer
+    except Unfit as error:
+        raise job.broken(f"gave a record that was not made by the builder of its kind: {error}") from error
 
 
 def _check_kind(job: Job, record: Record) -> Record:
@@ -273,10 +279,13 @@ def trainers(job: Job) -> dict[str, Any]:
 
 def evaluators(job: Job) -> dict[str, Any]:
     """Figures by model identity, and the table they come from."""
-    ids = _ids(job.rows)
+    ids = set(_ids(job.rows))  # a record that a mixer drew twice is one record
     measured = job.call()
     if not isinstance(measured, Evaluation):
         raise job.broken(f"gave a {type(measured).__name__} in place of an Evaluation")
+    unknown = measured.failed.keys() - ids
+    if unknown:
+        raise job.broken(f"speaks of records it was not given: {sorted(unknown)[:3]}")
     for item, failure in measured.failed.items():
         job.ledger.fail(item, failure)
     job.ledger.used = len(ids) - len(measured.failed)

@@ -22,13 +22,20 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH = 1000
+"""Most rows that are held before they are written."""
+
 BLOCK = 4 * 2**20
-"""Bytes in which rows are saved: whoever opens the file reads a page at the head of each."""
+"""Bytes in which rows are saved: whoever opens the file reads a page at the head of each. Also the most bytes that are
+held before they are written, so that a thousand long rows neither fill the memory nor an Arrow array."""
 
 SHARD = 400 * 2**20
 """Bytes after which another Arrow file is begun; an Arrow array of text holds no more than 2 GiB."""
 
 ID_SIZE = 12
+
+
+class Unfit(ValueError):
+    """A record that its kind's schema has no place for: it was made without the builder of its kind."""
 
 
 class RecordWriter:
@@ -54,6 +61,7 @@ class RecordWriter:
         self._sink = pa.OSFile(str(self._raw), "wb")
         self._writer = pa.ipc.new_stream(self._sink, self._schema)
         self._rows: list[dict[str, Any]] = []
+        self._held = 0
         self._digests = bytearray()
 
     def __enter__(self) -> RecordWriter:
@@ -70,23 +78,41 @@ class RecordWriter:
             self._sink.close()
 
     def add(self, record: Record) -> None:
-        """Append a record; its id is set later."""
-        row = record.take(self._columns)
-        row["kind"] = self.kind.value
-        if row["source"] is None:
-            row["source"] = self.source
-        self._digests += digest.of_row(row)
+        """Append a record; its id is set later.
+
+        Raises:
+            Unfit: this record, or one added shortly before, has a column missing or a value of another type.
+        """
+        try:
+            row = record.take(self._columns)
+            row["kind"] = self.kind.value
+            if row["source"] is None:
+                row["source"] = self.source
+            text = digest.row_text(row)
+        except KeyError as error:
+            raise Unfit(f"{record!r} has no column {error}") from error
+        except TypeError as error:
+            raise Unfit(f"{record!r} holds what cannot be stored: {error}") from error
+        self._digests += digest.of_row(text)
         row["id"] = None
         self._rows.append(row)
+        self._held += len(text)
         self.count += 1
-        if len(self._rows) >= BATCH:
+        if len(self._rows) >= BATCH or self._held >= BLOCK:
             self._flush()
 
     def _flush(self) -> None:
         import pyarrow as pa
 
-        self._writer.write_batch(pa.RecordBatch.from_pylist(self._rows, schema=self._schema))
+        try:
+            batch = pa.RecordBatch.from_pylist(self._rows, schema=self._schema)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+            raise Unfit(f"a {self.kind} record does not fit the schema of its kind: {error}") from error
+        if not all(map(_finite, batch.columns)):  # in its digest it would be null
+            raise Unfit(f"a {self.kind} record holds a number that is not finite")
+        self._writer.write_batch(batch)
         self._rows.clear()
+        self._held = 0
 
     def finish(self) -> str:
         """Save the data set for `datasets.load_from_disk` and return its digest."""
@@ -117,6 +143,20 @@ class RecordWriter:
                     block.clear()
         if block:
             yield pa.Table.from_batches(block).combine_chunks()
+
+
+def _finite(values: pa.Array) -> bool:
+    """Whether no number in a column, however deep inside, is infinite or not a number."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_floating(values.type):
+        return pc.all(pc.is_finite(values), min_count=0).as_py() is not False
+    if pa.types.is_list(values.type):
+        return _finite(values.flatten())
+    if pa.types.is_struct(values.type):
+        return all(map(_finite, values.flatten()))
+    return True
 
 
 def _table(digests: bytearray) -> Any:

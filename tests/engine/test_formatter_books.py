@@ -56,3 +56,8 @@ def test_a_row_is_not_both_used_and_refused(tmp_path: Path, refusal: Any, other:
     for number, said in enumerate(([refusal, other], [other, refusal])):
         with pytest.raises(RunError, match="E-RUN-012"):
             trial(tmp_path / str(number), *(("rows:1", outcome) for outcome in said))
+
+
+def test_a_record_that_cannot_be_stored_is_the_components_fault(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="E-RUN-012: formatters/says gave a record that was not made by the builder"):
+        trial(tmp_path, ("rows:1", RECORD), ("rows:2", RECORD.replace(text=7)))

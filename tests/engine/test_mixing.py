@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itune_core.api import Drawn, Kind, Mix
+from itune_core.api import Drawn, Evaluation, Failed, Kind, Mix
 from itune_core.engine import digest, mixing
+from itune_core.engine.ledger import Ledger
+from itune_core.engine.stages import Job, evaluators
 from itune_core.testing import samples, trial
-from itune_core.testing.examples import Echo
+from itune_core.testing.examples import Count, Echo
 from itune_core.testing.lending import LendingContext
 from itune_core.testing.trial import store
 
@@ -103,7 +105,10 @@ def test_what_was_asked_and_the_tokens_stand_beside_what_was_drawn() -> None:
     [
         (Mix((), asked=[[0.5, 0.5]]), "asked that are not one number for each of 4 data sets"),
         (Mix((), asked=[[0.5, 0, 0.4, 0]] * 2), "shares that do not sum to 1"),
-        (Mix((), asked=[[1.5, 0, -0.5, 0]]), "asked below 0"),
+        (Mix((), asked=[0.5, 0, 0.5, 0]), "asked that are not one number for each"),  # type: ignore[list-item]
+        (Mix((), asked=[[1.5, 0, -0.5, 0]]), "asked that are no numbers of 0 or more"),
+        (Mix((), asked=[["1", 0, 0, 0]]), "asked that are no numbers of 0 or more"),  # type: ignore[list-item]
+        (Mix((), tokens=[[float("nan"), 0, 0, 0]]), "tokens that are no numbers"),  # type: ignore[list-item]
         (Mix((), tokens=[[1, 2, 3]]), "tokens that are not one number for each of 4"),
         (Mix((), asked=[[1, 0, 0, 0]] * 2, tokens=[[1, 0, 0, 0]]), "asked for 2 phases and tokens for 1"),
         (Mix((), asked=[[1, 0, 0, 0]]), "drew for phase 1, and gave asked for 1 phases"),
@@ -161,3 +166,26 @@ def test_a_record_that_was_drawn_twice_is_one_record_in_the_books(tmp_path: Path
     tried = trial.run(Echo(Echo.Config()), "generators/echo", {"records": [rows]}, context, tmp_path / "echo")
     assert tried.unbalanced is None
     assert tried.outputs["records"]["rows"] == 4
+
+
+def test_a_record_that_was_drawn_twice_fails_once(tmp_path: Path) -> None:
+    """Two records, one of them three times: it failed, and no copy of it counts as used."""
+    rows = store(samples(Kind.PROMPT), Kind.PROMPT, tmp_path / "rows").select(np.array([0, 0, 3, 0]))
+    measured = Evaluation({"": {"rows": 1.0}}, failed={rows.dataset["id"][0]: Failed("E-TEST-001", "no answer")})
+    with Ledger(tmp_path, "count") as ledger:
+        job = Job(
+            step="count",
+            label="evaluators/count",
+            source="count",
+            component=Count(Count.Config()),
+            kind=None,
+            views={"records": [rows]},
+            call=lambda: measured,
+            draft=tmp_path,
+            ledger=ledger,
+            identity=str,
+            base=lambda name: {},
+            digest_model=lambda folder: "",
+        )
+        counts = ledger.settle(evaluators(job)["inputs"], max_failed=1.0)
+    assert (counts["inputs"], counts["used"], counts["failed"]) == (2, 1, {"E-TEST-001": 1})

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from itune_core.api import Kind, Record, conversation, features, message, text
+from itune_core.api import Kind, Record, conversation, features, message, preference, ranking, text
 from itune_core.engine import digest, writing
 from itune_core.engine.views import RECORDS, ROW_DIGESTS
 
@@ -118,4 +118,47 @@ def test_row_digests_are_of_the_canonical_text(row: dict[str, Any]) -> None:
     """orjson spells what records hold as the standard library does, small and large exponents apart."""
     small = any(isinstance(value, float) and value and abs(value) < 1e-4 for value in row.values())
     if not small:
-        assert digest.of_row(row) == hashlib.blake2b(digest.canonical(row), digest_size=digest.SIZE).digest()
+        assert digest.row_text(row) == digest.canonical(row)
+
+
+def test_long_rows_are_not_held_until_there_are_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand rows of some megabytes each would fill the memory, and more than an Arrow array of text can hold."""
+    monkeypatch.setattr(writing, "BLOCK", 5_000)
+    monkeypatch.setattr(writing, "SHARD", 20_000)
+    made = [text(f"{number} " * 1_000) for number in range(20)]
+    write(tmp_path, made)
+    files = list((tmp_path / RECORDS).glob("*.arrow"))
+    assert len(files) > 2
+    assert max(path.stat().st_size for path in files) < 40_000
+    assert saved(tmp_path)["text"] == [record["text"] for record in made]
+    assert saved(tmp_path)["id"] == known_ids(made)
+
+
+PAIR = preference([message("user", "q")], [message("assistant", "a")], [message("assistant", "b")])
+LIST = ranking([message("user", "q")], [{"completion": [message("assistant", "a")], "score": 1.0}])
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        (PAIR.replace(margin=float("nan")), "not finite"),  # JSON has no such number: it would have null's digest
+        (PAIR.replace(margin=float("-inf")), "not finite"),
+        (LIST.replace(candidates=[{**LIST["candidates"][0], "score": float("nan")}]), "not finite"),
+        (PAIR.replace(margin=2**70), "exceeds 64-bit"),
+        (PAIR.replace(task="\ud800"), "not valid UTF-8"),
+        (PAIR.replace(task=3), "does not fit the schema"),
+        (PAIR.replace(task=b"x"), "cannot be stored"),
+        (Record(Kind.PREFERENCE, {"prompt": PAIR["prompt"]}), "no column 'kind'"),
+    ],
+)
+def test_what_no_builder_makes_is_refused(tmp_path: Path, record: Record, said: str) -> None:
+    with pytest.raises(writing.Unfit, match=said):
+        write(tmp_path, [record], record.kind)
+
+
+def test_a_numpy_float_is_a_number(tmp_path: Path) -> None:
+    margins = [PAIR.replace(margin=np.float64(1.5)), PAIR.replace(margin=1.5)]
+    write(tmp_path, margins, Kind.PREFERENCE)
+    assert saved(tmp_path)["margin"] == [1.5, 1.5]
+    first, second = np.load(tmp_path / ROW_DIGESTS)
+    assert first.tolist() == second.tolist()

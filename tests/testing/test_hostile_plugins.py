@@ -95,6 +95,7 @@ EXPECTED: Mapping[str, tuple[str, str]] = {
     "AsksForMore": ("test_it_gives_what_its_stage_gives", "asked for shares that do not sum to 1"),
     "Divides": ("test_an_empty_source_is_no_mishap", "it raised ZeroDivisionError"),
     "LeavesReplayOut": ("test_optional_inputs_may_be_given", "with the input 'replay': mixers/leaves-replay-out drew"),
+    "Guesses": ("test_a_failed_reply_fails_its_row", "it draws although a model did not answer about 'source 0'"),
     "NothingInCommon": ("test_its_inputs_can_be_mixed", "no kind of record is taken by all"),
     "Infinite": ("test_it_gives_what_its_stage_gives", "gave inf for loss"),
     "Pickles": ("test_it_saves_safetensors_and_no_code", "it saves model/state.pkl"),

@@ -112,6 +112,19 @@ def test_recipes_compile(fences: Fences, quickstart: Path) -> None:
         compile(file)
 
 
+@pytest.mark.parametrize("page", ["formatting.md", "mixing.md"])
+def test_whole_recipes_compile(page: str, fences: Fences, tmp_path: Path) -> None:
+    whole = [fence.text for fence in fences(DOCS / page) if fence.text.startswith("itune: 1")]
+    assert whole
+    for text in whole:
+        for path in re.findall(r"path: (data/[\w./]+)", text):
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).touch()
+        file = tmp_path / "recipe.yaml"
+        file.write_text(text, "utf-8")
+        assert compile(file).nodes
+
+
 @pytest.fixture(scope="module")
 def tutorial(fences: Fences, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The distribution that docs/writing-a-component.md writes, its files under their titles."""

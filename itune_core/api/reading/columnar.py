@@ -73,7 +73,46 @@ def _arrow(path: Path, name: str, columns: Sequence[str] | None, stack: ExitStac
         batches = iter(reader)
     _check(reader.schema.names, name, columns)
     for batch in batches:
-        yield batch if columns is None else batch.select(columns)
+        chosen = batch if columns is None else batch.select(columns)
+        for column in chosen.columns:
+            _sound(column)
+        yield chosen
+
+
+def _sound(column: Any) -> None:
+    """Make sure that nothing in a column points out of it: Arrow itself believes a file and would read beyond memory.
+
+    Raises:
+        pyarrow.ArrowException: something does. Text that is not UTF-8 is no reason; it is told row by row.
+    """
+    import pyarrow
+
+    try:
+        column.validate(full=True)
+    except pyarrow.ArrowInvalid:
+        if pyarrow.types.is_dictionary(column.type):
+            _sound(column.dictionary)
+            pyarrow.DictionaryArray.from_arrays(column.indices, pyarrow.nulls(len(column.dictionary)))
+        else:
+            column.view(_bytes(column.type)).validate(full=True)
+
+
+def _bytes(type: Any) -> Any:
+    """An Arrow type with bytes in the place of text."""
+    import pyarrow
+    from pyarrow import types
+
+    if types.is_struct(type):
+        return pyarrow.struct([field.with_type(_bytes(field.type)) for field in type])
+    if types.is_list(type):
+        return pyarrow.list_(type.value_field.with_type(_bytes(type.value_type)))
+    if types.is_large_list(type):
+        return pyarrow.large_list(type.value_field.with_type(_bytes(type.value_type)))
+    return {
+        pyarrow.string(): pyarrow.binary(),
+        pyarrow.large_string(): pyarrow.large_binary(),
+        pyarrow.string_view(): pyarrow.binary_view(),
+    }.get(type, type)
 
 
 def _check(present: Sequence[str], name: str, columns: Sequence[str] | None) -> None:

@@ -74,7 +74,7 @@ def find_files(paths: Sequence[str]) -> list[Path]:
 
 def _in_folder(folder: Path) -> list[Path]:
     if (folder / "dataset_dict.json").is_file():
-        splits = [str(name) for name in _json(folder / "dataset_dict.json").get("splits", ())]
+        splits = [str(name) for name in _listed(folder / "dataset_dict.json", "splits")]
         raise DataError(
             "E-DATA-028",
             f"the folder {folder.name!r} holds several data sets: {', '.join(splits)}",
@@ -82,16 +82,33 @@ def _in_folder(folder: Path) -> list[Path]:
             fix=f"name one of them: {folder.name}/{splits[0] if splits else 'train'}",
         )
     saved = folder / "state.json"
-    if saved.is_file() and (folder / "dataset_info.json").is_file() and "_data_files" in (state := _json(saved)):
-        return [folder / Path(str(file["filename"])).name for file in state["_data_files"]]
+    if saved.is_file() and (folder / "dataset_info.json").is_file():
+        names = [file.get("filename") if isinstance(file, dict) else None for file in _listed(saved, "_data_files")]
+        if names:
+            return [_beside(saved, name) for name in names]
     return sorted(item for item in folder.iterdir() if suffix_format(item) and _is_data(item))
 
 
-def _json(path: Path) -> Any:
+def _listed(path: Path, field: str) -> list[Any]:
+    """The list under `field` of a JSON file that `datasets` wrote; empty if there is none."""
     try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError("E-DATA-022", f"cannot read {path.name!r}", where=str(path), why=str(error)) from error
+    found = content.get(field) if isinstance(content, dict) else None
+    return found if isinstance(found, list) else []
+
+
+def _beside(state: Path, name: object) -> Path:
+    """The data file of that name, which stands in the same folder: a path would lead out of it."""
+    if not isinstance(name, str) or Path(name).name != name or name in ("", ".."):
+        raise DataError(
+            "E-DATA-022",
+            f"{state.name!r} names a data file that is not in its folder: {name!r}",
+            where=str(state),
+            fix="save the data set again with `save_to_disk`",
+        )
+    return state.with_name(name)
 
 
 def _is_data(path: Path) -> bool:

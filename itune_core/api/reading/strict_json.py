@@ -32,6 +32,9 @@ _SPACE = " \t\n\r"
 _UNDECODABLE = re.compile("[\udc80-\udcff]")
 """What "surrogateescape" makes of bytes that are not UTF-8."""
 
+DEPTH = 200
+"""How deep a value may be nested. Python's own limit hangs on who calls, and so differs from process to process."""
+
 _CUT = 16
 """Characters in which a literal, a number or an escape is long enough to be told."""
 
@@ -51,6 +54,8 @@ def decode(content: bytes, encoding: str = "utf-8") -> Any:
         text = content.decode("utf-8").strip(_SPACE)
         value, end = _scan(text, 0)
         if end == len(text):
+            if is_deep(value, text):
+                raise RecursionError
             return value
         problem: Exception = json.JSONDecodeError("Extra data", text, end)
     except StopIteration as stop:
@@ -86,7 +91,7 @@ def element(
     try:
         value, end = _STRICT.raw_decode(text, at)
     except (RowError, ValueError, RecursionError) as error:
-        bad = error if isinstance(error, RowError) else _not_json(error, line, column)
+        bad: RowError = error if isinstance(error, RowError) else _not_json(error, line, column)
         try:
             _, end = _LENIENT.raw_decode(text, at)
         except (ValueError, RecursionError) as cause:
@@ -97,7 +102,26 @@ def element(
         value = bad
     if end == len(text) and not whole:
         raise Unfinished  # a number may go on
+    if is_deep(value, text[at:end]):
+        value = _not_json(RecursionError())
     return _spoilt(text[at:end], encoding) or value, end
+
+
+def is_deep(value: Any, text: str) -> bool:
+    """Whether `value`, which `text` spells, is nested deeper than :data:`DEPTH`."""
+    if text.count("[") + text.count("{") <= DEPTH:
+        return False
+    level = [value]
+    for _ in range(DEPTH + 1):
+        level = [
+            inner
+            for item in level
+            if isinstance(item, (dict, list))
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _spoilt(text: str, encoding: str) -> RowError | None:

@@ -93,8 +93,6 @@ def table(
         DataError: ``E-DATA-026`` the header names a field twice or not at all, or cannot be read; ``E-DATA-027`` it
             lacks one of `columns`.
     """
-    if csv.field_size_limit() < MAX_LINE:  # of this process; only ever raised
-        csv.field_size_limit(MAX_LINE)
     lines = _Lines(stream, encoding)
     names = header
     if names is not None:
@@ -119,7 +117,7 @@ def _records(lines: _Lines, name: str, reader: Iterator[list[str]]) -> Iterator[
         lines.begin()
         where = f"{name}:{lines.number + 1}"
         try:
-            record = next(reader)
+            record = _next(reader)
         except StopIteration:
             return
         except _TooLong:
@@ -138,6 +136,15 @@ def _records(lines: _Lines, name: str, reader: Iterator[list[str]]) -> Iterator[
         else:
             if record:
                 yield where, lines.error or record
+
+
+def _next(reader: Iterator[list[str]]) -> list[str]:
+    """The next record. The limit on a field's length is the process's, and others read with it: it is put back."""
+    before = csv.field_size_limit(MAX_LINE)
+    try:
+        return next(reader)
+    finally:
+        csv.field_size_limit(before)
 
 
 def _header(record: list[str] | RowError, where: str) -> list[str]:

@@ -12,10 +12,13 @@ from itune_core.api.errors import RowError
 from itune_core.api.reading.rows import BadRow, Row
 
 
-def plain_row(values: Mapping[str, Any], where: str) -> Row | BadRow:
-    """The row of these values; a bad one if JSON has no such value."""
+def plain_row(values: Mapping[Any, Any], where: str) -> Row | BadRow:
+    """The row of these values; a bad one if JSON has no such value, or a name is no text."""
     row = {}
     for column, value in values.items():
+        if not isinstance(column, str):
+            why = "a name must be text; put it in quotes if the file is YAML"
+            return BadRow(RowError(f"{column!r} is no name of a field", "E-DATA-018", why=why), where)
         try:
             row[column] = plain(value)
         except TypeError as error:
@@ -46,11 +49,18 @@ def plain(value: Any) -> Any:
         case datetime() | date() | time():
             return value.isoformat()
         case timedelta():
-            return f"PT{value / timedelta(seconds=1):f}".rstrip("0").rstrip(".") + "S"
+            return _duration(value)
         case Decimal() | UUID():
             return str(value)
         case _:
             raise TypeError("bytes" if isinstance(value, (bytes, bytearray)) else f"a {type(value).__name__}")
+
+
+def _duration(value: timedelta) -> str:
+    # a time in nanoseconds comes as a subclass that has them beside the microseconds
+    nanoseconds = value // timedelta(microseconds=1) * 1000 + getattr(value, "nanoseconds", 0)
+    seconds, fraction = divmod(abs(nanoseconds), 10**9)
+    return f"PT{'-' if nanoseconds < 0 else ''}{seconds}" + f".{fraction:09}".rstrip("0").rstrip(".") + "S"
 
 
 def _key(key: Any) -> str:

@@ -23,6 +23,14 @@ from itune_core.api.reading.values import plain_row
 DEPTH = 100
 """How deep a row may be nested."""
 
+WORK = 10**8
+"""What the parser may spend on the part of a row that is nested deeper: at each event as much as it is deep."""
+
+NUMBER = 1000
+"""The longest number, in characters: to make one of base 60 (``1:30:00``) takes the square of its length."""
+
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+
 _REFUSED = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters at which a YAML parser stops."""
 
@@ -97,10 +105,14 @@ class _Text:
 
 
 def _elements(text: _Text) -> Iterator[Sequence[Any]]:
-    """The events of each row, at least one; of a row over the limit, those up to the limit, which then do not end."""
+    """The events of each row, at least one; of a row over the limit, those up to the limit, which then do not end.
+
+    Raises:
+        RowError: ``E-DATA-017`` a row is nested so deeply that its end is not looked for.
+    """
     import yaml
 
-    depth, size = 0, 0
+    depth, size, spent = 0, 0, 0
     listed = False
     row: list[Any] = []
     stream: Any = text  # the stubs want a name for `size`
@@ -119,10 +131,14 @@ def _elements(text: _Text) -> Iterator[Sequence[Any]]:
                 row.append(event)
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEPTH:
+                spent += depth
+                if spent > WORK:
+                    raise _too_deep()
             if depth == 0:
                 if listed or not _is_nothing(row):
                     yield row
-                row, size = [], 0
+                row, size, spent = [], 0, 0
 
 
 def _is_nothing(row: Sequence[Any]) -> bool:
@@ -153,9 +169,10 @@ class _Row:
         self._text = text
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._size = 0
+        self._maker = _maker()()  # of this row alone: one that stopped half-way would go on in the next row
 
     def value(self) -> Any:
-        return _maker().construct_document(self._node(next(self._events), 0))
+        return self._maker.construct_document(self._node(next(self._events), 0))
 
     def _node(self, event: Any, depth: int) -> Any:
         import yaml
@@ -172,7 +189,10 @@ class _Row:
         self._bounded(depth)
         if isinstance(event, yaml.ScalarEvent):
             self._text.check(event.value)
-            node = yaml.ScalarNode(self._tag(event, yaml.ScalarNode, event.value), event.value)
+            tag = self._tag(event, yaml.ScalarNode, event.value)
+            if tag in _NUMBERS and len(event.value) > NUMBER:
+                raise RowError(f"a number of more than {NUMBER} characters", "E-DATA-017", fix="quote it, as text")
+            node = yaml.ScalarNode(tag, event.value)
         elif isinstance(event, yaml.SequenceStartEvent):
             node = yaml.SequenceNode(self._tag(event, yaml.SequenceNode, None), [])
             while not isinstance(inner := self._next(), yaml.SequenceEndEvent):
@@ -199,18 +219,27 @@ class _Row:
         if self._size > MAX_LINE:
             raise too_long()
         if depth > DEPTH:
-            raise RowError("YAML is nested too deeply", "E-DATA-017")
+            raise _too_deep()
 
-    @staticmethod
-    def _tag(event: Any, kind: Any, value: str | None) -> str:
+    def _tag(self, event: Any, kind: Any, value: str | None) -> str:
         if event.tag is None or event.tag == "!":
-            return str(_maker().resolve(kind, value, event.implicit))
+            return str(self._maker.resolve(kind, value, event.implicit))
         return str(event.tag)
+
+
+def _too_deep() -> RowError:
+    return RowError("YAML is nested too deeply", "E-DATA-017")
 
 
 @cache
 def _maker() -> Any:
     """What knows the tags of plain scalars and makes values of nodes: the safe loader, without its parser."""
-    import yaml
+    from yaml.constructor import SafeConstructor
+    from yaml.resolver import Resolver
 
-    return yaml.SafeLoader("")
+    class Maker(SafeConstructor, Resolver):
+        def __init__(self) -> None:
+            SafeConstructor.__init__(self)
+            Resolver.__init__(self)
+
+    return Maker

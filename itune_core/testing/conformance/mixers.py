@@ -81,6 +81,40 @@ class MixerConformance(RowsConformance):
             _try(subject, {**_parts(subject), name: given[name]}, f"with the input {name!r}")
         _try(subject, {**_parts(subject), **given}, "with all its inputs")
 
+    def test_a_failed_reply_fails_its_row(self, subject: RowSubject) -> None:
+        """A model does not answer one request: a mixer has no row to fail, so it stops with an error that says so.
+
+        Once for the first thing it asks about, once for the last.
+        """
+        assert subject.trial
+        asked = subject.bench_of_first.asked
+        if not asked:
+            does_not_apply("it asks no model")
+        for refused in sorted({(key, asked[key] - 1) for key in (next(iter(asked)), next(reversed(asked)))}):
+            try:
+                subject.attempt(context=subject.bench(refused=refused))
+            except RunError as error:
+                fail(
+                    f"without a reply about {refused[0]!r}: {error.what}", fix="raise DataError with a fix", cause=error
+                )
+            except ItuneError:
+                continue
+            # A component's code runs here and may raise anything.
+            except Exception as error:
+                fail(
+                    f"a failed reply about {refused[0]!r} became {type(error).__name__}: {error}",
+                    why="who runs it is to read what to do, not a traceback",
+                    fix="of context.answer and context.converse, expect Failed; raise DataError (itune_core.api) "
+                    "with a fix",
+                    cause=error,
+                )
+            fail(
+                f"it draws although a model did not answer about {refused[0]!r}",
+                why="what is not known would stand as a default in what is trained on",
+                fix="of context.answer and context.converse, expect Failed; raise DataError (itune_core.api) with a "
+                "fix",
+            )
+
     def test_it_mixes_the_kinds_it_takes(self, subject: RowSubject) -> None:
         """With ``mixes_kinds``: data sets of different kinds, as many as an input takes."""
         assert subject.trial

@@ -183,3 +183,30 @@ def test_what_is_written_is_what_jinja_writes(value: Any) -> None:
         return
     made = environment.rendered(environment.compiled("a{{ value }}b"), {"value": value}, random.Random(0))
     assert made == f"a{value}b"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% if 'a' in range(99999) %}{% endif %}",
+        "{% if 'a' not in zip(range(99999), range(99999)) %}{% endif %}",
+        "{% set n = namespace(zip(range(99999), range(99999))) %}",
+    ],
+)
+def test_what_is_made_while_it_is_searched_or_passed_on_is_charged(source: str) -> None:
+    with pytest.raises(RowError, match="E-FORMAT-070"):
+        render("{% for i in range(20) %}" + source + "{% endfor %}")
+
+
+def test_membership_means_what_it_means_elsewhere() -> None:
+    source = "{{ 'ea' in 'pear' }} {{ 3 in range(5) }} {{ 'fig' not in words }} {{ 'n' in by }}"
+    assert render(source) == "True True False True"
+
+
+@pytest.mark.parametrize("filter_", ["unique | list", "most_frequent"])
+def test_numbers_that_share_one_hash_do_not_take_the_square(filter_: str) -> None:
+    environment = Metered()
+    numbers = [number * (2**61 - 1) for number in range(200_000)]
+    with pytest.raises(RowError, match="E-FORMAT-070"):
+        environment.rendered(environment.compiled(f"{{{{ x | {filter_} }}}}"), {"x": numbers}, random.Random(0))
+    assert render("{{ [9223372036854775808, 12345678901234567890123] | unique | list | length }}") == "2"

@@ -197,6 +197,24 @@ def test_files_folders_and_globs(tmp_path: Path, load: Load) -> None:
         list(SuperNI(SuperNI.Config(path=str(tmp_path / "none"))).itune_format(context=BenchContext(tmp_path)))
 
 
+def test_a_renamed_file_is_another_input(load: Load, tmp_path: Path) -> None:
+    """The key of a step is made of files' content and of its settled settings, and `task` of the file's name."""
+    load(TASK, TASK)
+    folder = tmp_path / "tasks"
+
+    def settled() -> list[str]:
+        return SuperNI(SuperNI.Config(path=str(folder))).settle(Measured()).names or []
+
+    assert settled() == ["task0_made_up", "task1_made_up"]
+    (folder / "task1_made_up.json").rename(folder / "task9_made_up.json")
+    assert settled() == ["task0_made_up", "task9_made_up"]
+
+
+class Measured:
+    def get(self, name: str, measure: Callable[[], Any]) -> Any:
+        return measure()
+
+
 def test_a_bad_instance_fails_alone(load: Load) -> None:
     good = {"input": "x", "output": ["1"]}
     bad = [7, {"output": ["1"]}, {"input": None, "output": ["1"]}, {"input": "x", "output": ["1", 2]}, {"input": "x"}]

@@ -102,7 +102,8 @@ class Curriculum(PlannedMixer):
     def _available(self, phase: int, rows: int) -> int:
         config = self.config
         fraction = available(config.pacing, config.start, config.full_at, phase / (config.steps - 1))
-        return math.ceil(round(fraction * rows, 9))  # so that 0.3 of 10 rows are 3, not 4
+        # rounded so that 0.3 of 10 rows are 3, not 4
+        return max(1, math.ceil(round(fraction * rows, 9)))
 
 
 def _by_epoch(drawn: Places, done: int, size: int, phase: int) -> Iterator[Block]:

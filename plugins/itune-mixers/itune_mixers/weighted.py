@@ -53,7 +53,7 @@ class Weighted(RateMixer):
                 "E-MIX-003",
                 f"there are {given} shares for {wanted} sources",
                 why="shares go by place: the first is of the first source in `from`",
-                fix=f"give {wanted} shares; 0 where nothing is to be drawn",
+                fix="give one share for each; 0 where nothing is to be drawn",
             )
         shares: Sequence[float] = self.config.shares
         return shares

@@ -6,9 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
-
-from itune_core.api import DataError, Embed, Failed, Kind, Record, Reply, Request, Vectors
+from itune_core.api import Embed, Failed, Kind, Record, Reply, Request, Vectors
 from itune_core.testing import MixerConformance
 from itune_core.testing.sample_records import samples
 from itune_core.testing.tried import RowSubject
@@ -102,12 +100,3 @@ class TestTaskSimilarity(MixerConformance):
     def reply(self, request: Request) -> Reply | Failed:
         assert isinstance(request, Embed)
         return Vectors([[0.6, 0.8] if "2" in text else [1.0, 0.0] for text in request.texts])
-
-    def test_a_failed_reply_fails_its_row(self, subject: RowSubject) -> None:
-        """What is asked is of a task, not of a row: which tasks are nearest is not known, and nothing is drawn."""
-        assert subject.trial
-        for task in subject.bench_of_first.asked:
-            with pytest.raises(DataError) as caught:
-                subject.attempt(context=subject.bench(refused=(task, 0)))
-            assert caught.value.code == "E-MIX-012"
-            assert caught.value.where == f"task {task}"

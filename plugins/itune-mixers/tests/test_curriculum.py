@@ -44,6 +44,11 @@ def test_pacing_by_hand(pacing: Any, start: float, full_at: float, fractions: li
     assert found == pytest.approx(fractions)
 
 
+def test_there_is_always_a_row_to_draw(mixed: Mixing, scored: Scored) -> None:
+    mix = mixed(curriculum(start=1e-12, steps=3), records=[scored([2.0, 1.0, 3.0])])
+    assert mix.draws[0].row == 1
+
+
 FRACTION = st.floats(0.001, 1)
 
 

@@ -115,3 +115,12 @@ def test_real_tables(real: Path) -> None:
     rows = values(str(real / "mmlu" / "*" / "*.csv"), header=header)
     assert len(rows) == 960
     assert {row["answer"] for row in rows} == set("ABCD")
+
+
+def test_the_limit_on_fields_of_others_is_left_alone(tmp_path: Path) -> None:
+    """It is the process's: a plugin's RECORD is read with it too, and a field of megabytes in there is damage."""
+    before = csv.field_size_limit()
+    (tmp_path / "rows.csv").write_text(f"a,b\n{'x' * (before + 1)},1\n", "utf-8")
+    rows = read_rows([str(tmp_path / "rows.csv")])
+    assert len(next(rows)["a"]) == before + 1  # type: ignore[index]
+    assert csv.field_size_limit() == before

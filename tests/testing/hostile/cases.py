@@ -66,6 +66,7 @@ MORE: Mapping[str, Mapping[str, Any]] = {
     "filters/dice": {"order": "defined", "scope": "whole"},
     "filters/batches": {"order": "defined", "scope": "whole"},
     "filters/longest": {"scope": "group"},
+    "mixers/guesses": {"config": {"model": "judge"}, "reply": reply, "order": "free"},
     "mixers/once": {"order": "free"},
     "mixers/replays": {"order": "free"},
     "generators/forgets-a-row": {"order": "defined", "scope": "whole"},

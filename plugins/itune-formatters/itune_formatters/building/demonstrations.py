@@ -34,15 +34,18 @@ def pool_rows(pool: Pool, reading: Reading) -> Iterator[Row | BadRow]:
 
 
 def draw(pool: Pool, rows: Sequence[Instance], instance: Instance, rng: random.Random) -> list[Demonstration]:
-    """`pool.count` of `rows` in random order, never one that asks what `instance` asks: it would tell the answer."""
+    """`pool.count` of `rows` in random order. None asks what `instance` asks: it would tell the answer. None asks what
+    another one asks."""
     column = pool.same
-    fitting = [
-        row
-        for row in rows
-        if (row.instruction, row.input) != (instance.instruction, instance.input)
-        and (column is None or row.common.get(column) == instance.common.get(column))
-    ]
-    chosen = rng.sample(fitting, min(pool.count, len(fitting)))
+    fitting = [row for row in rows if column is None or row.common.get(column) == instance.common.get(column)]
+    asked = {(instance.instruction, instance.input)}
+    chosen: list[Instance] = []
+    for row in rng.sample(fitting, len(fitting)):
+        if len(chosen) == pool.count:
+            break
+        if (row.instruction, row.input) not in asked:
+            asked.add((row.instruction, row.input))
+            chosen.append(row)
     task = instance.instruction
     return [
         Demonstration(row.input, row.output, "" if row.instruction == task else row.instruction, row.rationale)

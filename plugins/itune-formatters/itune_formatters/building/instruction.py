@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -115,7 +116,11 @@ class InstructionFormatter(Formatter):
                     why=error.why or "",
                     fix="mend or remove it; demonstrations are rows of the same shape as those that are formatted",
                 ) from error
-        return sorted(solved, key=lambda item: (item.instruction, item.input, item.output, item.rationale))
+        return sorted(solved, key=_content)
+
+
+def _content(item: Instance) -> tuple[str, ...]:
+    return item.instruction, item.input, item.output, item.rationale, json.dumps(item.common, sort_keys=True)
 
 
 def _with_rationale(found: Instance) -> Instance:

@@ -86,7 +86,7 @@ def _calls(where: str, value: object) -> str:
     why = None
     try:
         found = json.loads(value) if isinstance(value, str) else value
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         found, why = None, str(error)
     calls: list[Any] = found if isinstance(found, list) else [found]
     if not calls or not all(isinstance(call, Mapping) and isinstance(call.get("name"), str) for call in calls):

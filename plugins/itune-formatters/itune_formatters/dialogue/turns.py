@@ -66,6 +66,6 @@ def _tool_calls(where: str, value: object) -> str | None:
         if isinstance(calls, list) and all(isinstance(call, Mapping) for call in calls):
             return value if isinstance(value, str) else json.dumps(calls, ensure_ascii=False, allow_nan=False)
         why = f"it is {type(calls).__name__}"
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         why = str(error)
     raise RowError(f"tool_calls of {where} must be a list of objects, or that as JSON text", "E-FORMAT-012", why=why)

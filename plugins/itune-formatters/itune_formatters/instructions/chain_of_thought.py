@@ -33,8 +33,8 @@ class ChainOfThought(InstructionFormatter):
     GSM8K as it is: `question`, and `answer`, which holds the reasoning, ``####`` and the result. Sets that keep the
     reasoning in a field of its own name that field under `rationale`: ``{question: inputs, answer: targets, rationale:
     rationale}`` reads FLAN's, ``{question: source, answer: target, rationale: rationale}`` the CoT Collection. The
-    answer alone also stands in the record's `references`, so that a model's result can be compared with it. Every other
-    field is kept (see :mod:`itune_formatters.rest`).
+    answer alone also stands in the record's `references`, so that a model's result can be compared with it; a row that
+    has references keeps its own. Every other field is kept (see :mod:`itune_formatters.rest`).
 
     Dropped: ``empty-instruction``, ``empty-output``, ``empty-rationale``.
 

@@ -73,8 +73,9 @@ def printed(source: str) -> frozenset[str]:
     from jinja2 import nodes
 
     tree = _environment().parse(source)
+    own = {name.name for name in tree.find_all(nodes.Name) if name.ctx == "store"}  # set by the template itself
     outputs = [node for node in tree.body if isinstance(node, nodes.Output)]
-    return frozenset(part.name for node in outputs for part in node.nodes if isinstance(part, nodes.Name))
+    return frozenset(part.name for node in outputs for part in node.nodes if isinstance(part, nodes.Name)) - own
 
 
 def render(source: str, row: Mapping[str, Any]) -> str:

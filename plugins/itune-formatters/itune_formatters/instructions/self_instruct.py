@@ -18,7 +18,8 @@ class SelfInstruct(InstructionFormatter):
 
     Fields: `instruction`, `instances` (a list of ``{input, output}``) and `name` (may be missing), which becomes the
     record's `task`; `id`, `is_classification`, `motivation_app` and every other field, of the row or of the instance,
-    is kept (see :mod:`itune_formatters.rest`). An instance that is left out beside others stands in the ledger.
+    is kept (see :mod:`itune_formatters.rest`). Where both have a field of one name, that of the instance stands under
+    `instance` in ``meta``. An instance that is left out beside others stands in the ledger.
 
     The rows that its authors trained on, ``{prompt, completion}``, and the answers of its models are tables for
     ``formatters/columns``.
@@ -45,8 +46,12 @@ class SelfInstruct(InstructionFormatter):
                 made.append(Drop("not-first", f"instance {number}"))
                 continue
             one = Row(item, f"{row.where} instance {number}")
-            fields: dict[str, Any] = {**row, **item, **({"task": name} if name else {})}
-            common = rest(fields, "instruction", "instances", "name", "input", "output")
+            own = {field: value for field, value in item.items() if field not in ("input", "output")}
+            clash = {field: own.pop(field) for field in list(own) if field in row or field == "name"}
+            fields: dict[str, Any] = {**row, **own, **({"instance": clash} if clash else {})}
+            common = rest(fields, "instruction", "instances", "name", filled=["task"] if name else [])
+            if name:
+                common["task"] = name
             given = one.text("input", "")
             made.append(Instance(instruction, one.text("output"), given if given.strip() else "", common=common))
         return made

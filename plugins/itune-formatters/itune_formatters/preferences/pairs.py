@@ -50,8 +50,7 @@ class Pairs(Formatter):
             prompt, answers = chosen.messages[:-1], (chosen.messages[-1:], rejected.messages[-1:])
             if prompt != rejected.messages[:-1]:
                 return Drop("prompts-differ")
-            _check_prompt(row, prompt)
-            extra["prompt"] = None
+            extra["prompt"] = _check_prompt(row, prompt)
         else:
             field = "conversations" if self.config.layout == "sharegpt" else "prompt"
             question = read(row, field, "user")
@@ -92,18 +91,20 @@ def _check_answers(answers: tuple[list[dict[str, Any]], ...], layout: str) -> No
             )
 
 
-def _check_prompt(row: Row, prompt: list[dict[str, Any]]) -> None:
+def _check_prompt(row: Row, prompt: list[dict[str, Any]]) -> dict[str, dict[str, Any]] | None:
+    """What the row's own `prompt` holds besides the shared turns."""
     given = row.get("prompt")
     if given is None:
-        return
-    known = read_turns("prompt", given).messages == prompt if isinstance(given, list) else given in _contents(prompt)
-    if not known:
+        return None
+    own = read_turns("prompt", given) if isinstance(given, list) else None
+    if own.messages != prompt if own is not None else given not in _contents(prompt):
         raise RowError(
             "'prompt' is not part of the conversation in 'chosen'",
             "E-FORMAT-021",
             why="layout is 'whole': 'chosen' should hold the prompt too",
             fix="set layout: separate if 'chosen' and 'rejected' are answers alone",
         )
+    return own.extra or None if own is not None else None
 
 
 def _contents(turns: list[dict[str, Any]]) -> list[str]:

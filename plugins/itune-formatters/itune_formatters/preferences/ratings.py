@@ -64,7 +64,8 @@ class RatingFormatter(Formatter):
         suspect: Literal["drop", "one", "keep"] = Field(
             "drop",
             description="With `score: overall`, an answer whose overall score is 10 and whose aspects are at most 2 on "
-            "average, an error of the first edition. drop: it is left out; one: it counts as 1; keep: as 10.",
+            "average, an error of the first edition. drop: it is left out; one: it counts as 1; keep: as 10. (The "
+            "authors judged those between 2 and 4 anew; a row does not tell which of them were wrong, so they stay.)",
         )
 
     def comparison(self, row: Row) -> Comparison | Drop:

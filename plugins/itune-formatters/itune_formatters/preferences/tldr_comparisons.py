@@ -64,9 +64,11 @@ class TLDRComparisons(Formatter):
         *prompt, chosen = self.config.frame.turns(Instance(self.config.instruction, texts[choice], given))
         rest_of_info = {name: value for name, value in info.items() if name not in INFO}
         policies = [{name: value for name, value in summary.items() if name != "text"} for summary in summaries]
-        common = rest({**row, "info": rest_of_info or None, "summaries": policies})
-        if info.text("subreddit", ""):
-            common["category"] = info.text("subreddit")
+        subreddit = info.text("subreddit", "")
+        fields = {**row, "info": rest_of_info or None, "summaries": policies}
+        common = rest(fields, filled=["category"] if subreddit else [])
+        if subreddit:
+            common["category"] = subreddit
         return preference(prompt, [chosen], [message("assistant", texts[1 - choice])], **common)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -192,18 +191,24 @@ class Flan(Formatter):
         return Form(number, wording, style, rng.choice(CUES) if reasons else None, few_shot)
 
     def _shown(self, row: Row, filled: Filled, form: Form) -> list[Filled]:
-        """Rows of the pool that can be asked about in the same form, in drawn order; never the question's own."""
+        """Rows of the pool that can be asked about in the same form, in drawn order; no question twice, nor its
+        own."""
         pool: Pool = self.config.demonstrations
-        question = _asked(filled, form).instruction
         needed = form.wording.slots | ({RATIONALE} if form.cue else set())
-        fitting = (
-            item
-            for item in self.rng(row, "demonstrations").sample(self._pool, len(self._pool))
-            if needed <= item.values.keys()
-            and _asked(item, form).instruction != question
-            and (pool.same is None or item.common.get(pool.same) == filled.common.get(pool.same))
-        )
-        return list(islice(fitting, pool.count))
+        asked = {_asked(filled, form).instruction}
+        found: list[Filled] = []
+        for item in self.rng(row, "demonstrations").sample(self._pool, len(self._pool)):
+            if len(found) == pool.count:
+                break
+            if not needed <= item.values.keys():
+                continue
+            if pool.same is not None and item.common.get(pool.same) != filled.common.get(pool.same):
+                continue
+            question = _asked(item, form).instruction
+            if question not in asked:
+                asked.add(question)
+                found.append(item)
+        return found
 
     def _common(self, filled: Filled, form: Form, shots: int) -> dict[str, Any]:
         template = {

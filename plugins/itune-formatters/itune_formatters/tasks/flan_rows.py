@@ -111,7 +111,10 @@ class Reader:
                     why=error.why or "",
                     fix="mend or remove it; demonstrations are rows of the same shape as those that are formatted",
                 ) from error
-        return sorted(found, key=lambda item: (sorted(item.values.items()), item.options))
+        return sorted(
+            found,
+            key=lambda item: (sorted(item.values.items()), item.options, json.dumps(item.common, sort_keys=True)),
+        )
 
 
 def _texts(part: str, found: Any) -> Sequence[str]:

@@ -24,7 +24,7 @@ from jinja2.tests import TESTS
 from jinja2.utils import Cycler, Namespace
 
 from itune_core.api import RowError
-from itune_formatters.tasks.template_nodes import ALLOWED, CONCATENATED, LOOPED, OPTION, WEIGHED, Metering
+from itune_formatters.tasks.template_nodes import ALLOWED, CONCATENATED, LOOPED, OPTION, SOUGHT, WEIGHED, Metering
 
 MAX_WORK = 500_000
 """What one rendering may use up: about 32 million characters, or half a million steps of a loop."""
@@ -106,6 +106,7 @@ class Metered(ImmutableSandboxedEnvironment):
         self.filters = {name: self._metered(name, function) for name, function in filters.items()}
         self.filters[LOOPED] = pass_context(lambda _, items: self._looped(items))
         self.filters[WEIGHED] = pass_context(lambda _, value: self._weighed(value))
+        self.filters[SOUGHT] = pass_context(lambda _, value: self._stepped(self._weighed(value)))
         self.filters[CONCATENATED] = pass_context(lambda _, parts: "".join(str(self._written(item)) for item in parts))
         self.filters[OPTION] = pass_context(lambda _, index: _option(index))
         self.tests = {name: self._metered(name, function) for name, function in dict[str, Any](TESTS).items()}
@@ -160,6 +161,7 @@ class Metered(ImmutableSandboxedEnvironment):
         if isinstance(__obj, types.BuiltinMethodType) and isinstance(__obj.__self__, (str, list, tuple, dict)):
             __self._weighed(__obj.__self__)
             args = __self._methodical(__obj.__self__, __obj.__name__, args)
+        args = tuple(map(__self._stepped, args))
         result = super().call(__context, __obj, *args, **kwargs)
         return __self._weighed(result) if isinstance(result, (str, Sequence, Mapping)) else result
 
@@ -209,6 +211,8 @@ class Metered(ImmutableSandboxedEnvironment):
                 waiting.extend(item.values())
             elif isinstance(item, (list, tuple, Set)) or _is_view(item):
                 waiting.extend(item)
+            elif isinstance(item, int) and abs(item) >= MAX_INTEGER:
+                total += CHARACTERS  # such numbers can all have one hash, so that a set of them takes the square
             elif not isinstance(item, PLAIN) and not (item is value and isinstance(item, LAZY)):
                 raise Refused(f"a {type(item).__name__} cannot be used as data")
             if total + len(waiting) > MAX_WORK:
@@ -223,6 +227,10 @@ class Metered(ImmutableSandboxedEnvironment):
         for item in items:
             self._charge(1)
             yield item
+
+    def _stepped(self, value: Any) -> Any:
+        """A value whose items, if they are yet to be made, are charged as they are."""
+        return self._looped(value) if isinstance(value, LAZY) else value
 
     def _written(self, value: Any) -> Any:
         """A value that is about to become text."""
@@ -241,8 +249,7 @@ class Metered(ImmutableSandboxedEnvironment):
                 self._weighed(value)
             if name in ITERATING and isinstance(args[handed], str):
                 self._charge(len(args[handed]))
-            plain = [self._looped(value) if isinstance(value, LAZY) else value for value in args]
-            return self._weighed(function(*plain, **kwargs))
+            return self._weighed(function(*map(self._stepped, args), **kwargs))
 
         metered.__dict__.update(vars(function) if hasattr(function, "__dict__") else {})
         return metered

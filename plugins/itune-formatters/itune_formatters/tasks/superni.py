@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +14,7 @@ from itune_core.api import (
     ComponentConfig,
     Context,
     Drop,
+    Facts,
     Failed,
     Formatter,
     InputFile,
@@ -30,7 +32,7 @@ from itune_formatters.rest import as_json
 from itune_formatters.tasks.budget import Budget, Ruler, Turns, fit, ruler
 from itune_formatters.tasks.languages import tag
 from itune_formatters.tasks.sentences import closed
-from itune_formatters.tasks.superni_tasks import Task, read_task, task_files
+from itune_formatters.tasks.superni_tasks import Task, read_task, task_files, task_name
 
 
 class Encoding(BaseModel):
@@ -71,7 +73,8 @@ class SuperNI(Formatter):
     as it stands there; all of them are kept in `references`. `task` is the file's name, `category` the first category,
     `license` that of the instances, `language` that of the answers (null where they are in several). `meta` holds
     `definition`, `data_sets` (`Source`), `urls`, `domains`, `reasoning`, all categories and languages, the instance's
-    `id` and fields that are not read, and what `shown` says of the question. Contributors are left out.
+    `id` and fields that are not read, and what `shown` says of the question. Left out are contributors, further items
+    of `Definition`, and fields of the task that are not named here.
 
     Within a `budget`, examples are added greedily: the first that does not fit ends those of its sort. The definition
     and the input are never cut.
@@ -113,6 +116,10 @@ class SuperNI(Formatter):
         )
         source: str | None = Field(None, description="Name written into each record's `source`; `superni` if unset.")
         limit: int | None = Field(None, ge=1, description="Read only the first so many instances of all tasks.")
+        names: list[str] | None = Field(
+            None,
+            description="Names of the task files, found when the step is planned: they become `task` of the records.",
+        )
 
     _measure = Ruler()
 
@@ -121,10 +128,18 @@ class SuperNI(Formatter):
         self._measure = ruler(self.config.budget, context)
         return super().itune_format(context)
 
+    def settle(self, facts: Facts) -> Config:
+        """With the names of the task files: records hold them, so a renamed file is another input."""
+        names = [task_name(path) for path in self._files()]
+        return cast("SuperNI.Config", self.config.model_copy(update={"names": names}))
+
+    def _files(self) -> list[Path]:
+        paths = self.config.path
+        return task_files([paths] if isinstance(paths, str) else list(paths), self.config.tasks)
+
     def read(self) -> Iterator[Row | BadRow]:
         """The instances of every task, file by file; a task that cannot be used is one bad row."""
-        paths = self.config.path
-        for path in task_files([paths] if isinstance(paths, str) else list(paths), self.config.tasks):
+        for path in self._files():
             found = read_task(path)
             if isinstance(found, BadRow):
                 yield found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -14,6 +15,9 @@ from itune_core.api import BadRow, DataError, Reading, Row, RowError, message, r
 from itune_formatters.building.instance import Demonstration
 
 SUFFIX = ".json"
+
+NAME = re.compile(r"[^._].*\.json(\.(gz|zst|bz2))?")
+"""Files that are taken of folders and globs: no others, for the step's key is made of what the core reads there."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,7 @@ def task_files(paths: Sequence[str], wanted: str | None = None) -> list[Path]:
         else:
             pattern = os.path.join(glob.escape(str(path)), "*") if path.is_dir() else str(path)
             matches = (Path(item) for item in glob.glob(pattern, recursive=True))
-            found = sorted(
-                item for item in matches if SUFFIX in item.suffixes and item.is_file() and item.name[0] != "."
-            )
+            found = sorted(item for item in matches if NAME.fullmatch(item.name) and item.is_file())
         if not found:
             raise DataError(
                 "E-FORMAT-060",

@@ -20,7 +20,9 @@ OPTIONS = "answer_choices"
 """The variable that holds the answers to choose from. Neither it nor a list in a template is looked into by a negative
 number that stands in the row: that is how a label says that there is none."""
 
-LOOPED, WEIGHED, CONCATENATED, OPTION = ("itune looped", "itune weighed", "itune concatenated", "itune option")
+LOOPED, WEIGHED, SOUGHT, CONCATENATED, OPTION = (
+    *("itune looped", "itune weighed", "itune sought", "itune concatenated", "itune option"),
+)
 """Filters that are put into a parsed template; no template can name them, for their names hold a space."""
 
 
@@ -39,7 +41,7 @@ class Metering(NodeTransformer):
         self.generic_visit(node)
         node.expr = _filtered(node.expr, WEIGHED)
         for operand in node.ops:
-            operand.expr = _filtered(operand.expr, WEIGHED)
+            operand.expr = _filtered(operand.expr, SOUGHT if operand.op in ("in", "notin") else WEIGHED)
         return node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
