@@ -12,7 +12,7 @@ from itune_core.api import Kind, conversation, features
 from itune_core.engine.digest import FileDigests
 from itune_core.engine.models import Resolver
 from itune_core.testing.context import BenchContext
-from itune_trainers.sft import SFT
+from itune_trainers.objectives.sft import SFT
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from sft_recipe import MODEL, SETTINGS

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from itune_trainers.examples import Encoder, Example
 from itune_trainers.objective import Logps, Objective
-from itune_trainers.pairs import PAIRS, pair, sides
+from itune_trainers.pairs import Answers, PairObjective, Pairs, PairSettings, ReferenceSettings
 from itune_trainers.settings import Lora, Settings
 
-__all__ = ["PAIRS", "Encoder", "Example", "Logps", "Lora", "Objective", "Settings", "pair", "sides"]
+__all__ = [
+    "Answers",
+    "Encoder",
+    "Example",
+    "Logps",
+    "Lora",
+    "Objective",
+    "PairObjective",
+    "PairSettings",
+    "Pairs",
+    "ReferenceSettings",
+    "Settings",
+]

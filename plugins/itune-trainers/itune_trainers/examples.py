@@ -28,11 +28,13 @@ class Example:
         id: of the record.
         rows: its token rows: one for a conversation, chosen and rejected for a pair.
         label: what the record says about them besides (how likely the preference is, say).
+        scores: what the record says about each row; none if nothing.
     """
 
     id: str
     rows: tuple[Encoded, ...]
     label: float = 1.0
+    scores: tuple[float, ...] = ()
 
     @property
     def tokens(self) -> int:
@@ -78,9 +80,13 @@ class Encoder:
 
     def completion(self, record: Record, column: str) -> Encoded:
         """The record's prompt and the completion in `column`, all of which is trained."""
+        return self.answer(record, record[column])
+
+    def answer(self, record: Record, completion: Sequence[Message]) -> Encoded:
+        """The record's prompt and this completion, all of which is trained."""
         from itune_torch import encode_completion
 
-        prompt, completion = record["prompt"], record[column]
+        prompt = record["prompt"]
         self._refuse_control_tokens([*prompt, *completion])
         return self._kept(encode_completion(self.tokenizer, prompt, completion, **self._policy(record)))
 
@@ -140,7 +146,7 @@ class Examples:
             for row in example.rows:
                 trained = "".join(map(str, map(int, row.trained)))
                 digest.update(f"{row.ids}{trained}".encode())
-            digest.update(f"|{example.label};".encode())
+            digest.update(f"|{example.label}{example.scores or ''};".encode())
         return digest.hexdigest()
 
     def metrics(self) -> dict[str, Any]:

@@ -49,9 +49,12 @@ class Forward:
         batches = lay_out(rows, self.limit) if self.padding_free else [pad(rows)]
         sums, counts = sequence_logprobs(self.model, [batch.to(self.device) for batch in batches])
         reference = [self.reference[example.id] for example in group] if self.reference else None
+        scores = [score for example in group for score in example.scores or [0.0] * len(example.rows)]
         return Logps(
             policy=sums,
             reference=None if reference is None else torch.cat(reference).to(self.device),
             tokens=counts,
             labels=torch.tensor([example.label for example in group], dtype=torch.float32, device=self.device),
+            rows=torch.tensor([len(example.rows) for example in group], device=self.device),
+            scores=torch.tensor(scores, dtype=torch.float32, device=self.device),
         )

@@ -24,12 +24,16 @@ class Logps:
         reference: (R,) float32, the same under the model as it was at the start; None if the objective needs none.
         tokens: (R,) int64, how many supervised tokens that is.
         labels: (E,) float32, each example's label.
+        rows: (E,) int64, how many rows each example has; they sum to R.
+        scores: (R,) float32, what the record says of each row; zeros where it says nothing.
     """
 
     policy: Tensor
     reference: Tensor | None
     tokens: Tensor
     labels: Tensor
+    rows: Tensor
+    scores: Tensor
 
 
 class Objective(Trainer):
@@ -39,22 +43,22 @@ class Objective(Trainer):
     checkpoints, reference log-probabilities. A new algorithm is one pure function in a module of its own and a subclass
     published in the entry-point group ``itune.trainers``::
 
-        class IPO(Objective):
-            \"\"\"Identity preference optimisation (arXiv 2310.12036).\"\"\"
-
-            inputs = PAIRS
-            needs_reference = True
+        class Longer(Objective):
+            \"\"\"Likelihood per token, long answers first. Source: our notes.\"\"\"
 
             class Config(Settings):
-                beta: float = Field(0.1, gt=0, description="The margin aimed at is 1 / (2 * beta).")
+                learning_rate: float = Field(1e-4, gt=0, description="Peak learning rate.")
 
             def example(self, record, encoder):
-                return pair(record, encoder)
+                return Example(record["id"], (encoder.conversation(record),))
 
             def loss(self, logps):
-                chosen, rejected, reference_chosen, reference_rejected = sides(logps)
-                margin = (chosen - reference_chosen) - (rejected - reference_rejected)
-                return (margin - 1 / (2 * self.config.beta)) ** 2
+                return -logps.policy / logps.tokens
+
+            def weight(self, example):
+                return float(example.supervised) ** 2
+
+    One that compares two answers derives from :class:`~itune_trainers.PairObjective`, and is shorter.
 
     Attributes:
         needs_reference: whether `Logps.reference` is to be computed. Dropout is off then, so that the model and its

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,22 @@ import pytest
 import torch
 
 from itune_core.api import ModelSource, records
-from itune_trainers.dpo import DPO
 from itune_trainers.examples import Encoder
 from itune_trainers.forward import Forward
 from itune_trainers.loop import mean_loss
-from itune_trainers.sft import SFT
+from itune_trainers.objective import Logps
+from itune_trainers.objectives.apo_zero import APOZero
+from itune_trainers.objectives.cdpo import CDPO
+from itune_trainers.objectives.dpo import DPO
+from itune_trainers.objectives.exo import EXO
+from itune_trainers.objectives.ipo import IPO
+from itune_trainers.objectives.robust_dpo import RobustDPO
+from itune_trainers.objectives.rso_hinge import RSOHinge
+from itune_trainers.objectives.rso_sigmoid import RSOSigmoid
+from itune_trainers.objectives.sft import SFT
+from itune_trainers.objectives.slic_norm import SLiCNorm
+from itune_trainers.objectives.sppo import SPPO
+from itune_trainers.pairs import PairObjective
 
 pytest.importorskip("trl")
 ARGUMENTS = {
@@ -61,31 +73,76 @@ def test_sft(tiny: ModelSource, conversations: datasets.Dataset, tmp_path: Path)
     assert ours == pytest.approx(theirs, abs=1e-5)
 
 
-def test_dpo(tiny: ModelSource, pairs: datasets.Dataset, tmp_path: Path) -> None:
+OBJECTIVES: dict[str, tuple[PairObjective, dict[str, Any]]] = {
+    "dpo": (DPO(DPO.Config(model="tiny", beta=0.3)), {"loss_type": ["sigmoid"]}),
+    "ipo": (IPO(IPO.Config(model="tiny", beta=0.3)), {"loss_type": ["ipo"]}),
+    "slic-norm": (SLiCNorm(SLiCNorm.Config(model="tiny", beta=0.3)), {"loss_type": ["hinge"]}),
+    "robust-dpo": (
+        RobustDPO(RobustDPO.Config(model="tiny", beta=0.3, label_smoothing=0.2)),
+        {"loss_type": ["robust"], "label_smoothing": 0.2},
+    ),
+    "exo": (
+        EXO(EXO.Config(model="tiny", beta=0.3, label_smoothing=0.2)),
+        {"loss_type": ["exo_pair"], "label_smoothing": 0.2},
+    ),
+    "sppo": (SPPO(SPPO.Config(model="tiny", beta=0.3)), {"loss_type": ["sppo_hard"]}),
+    "apo-zero": (APOZero(APOZero.Config(model="tiny", beta=0.3)), {"loss_type": ["apo_zero"]}),
+    "rso-sigmoid": (RSOSigmoid(RSOSigmoid.Config(model="tiny", gamma=0.3)), {"loss_type": ["sigmoid"]}),
+    "rso-hinge": (RSOHinge(RSOHinge.Config(model="tiny", gamma=0.3)), {"loss_type": ["hinge"]}),
+}
+"""Ours, and what TRL calls it."""
+
+
+@pytest.fixture(scope="module")
+def measured(
+    tiny: ModelSource, pairs: datasets.Dataset, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[PairObjective, dict[str, Any]], tuple[float, float]]:
+    """The loss of all pairs by our objective, and by TRL's trainer."""
     from trl import DPOConfig, DPOTrainer
 
     from itune_torch import load_causal, load_tokenizer, make_tiny_llama
 
+    folder = tmp_path_factory.mktemp("trl")
     tokenizer = load_tokenizer(tiny)
-    # A reference that is another model, or every loss would be log 2 and nothing compared.
-    other = ModelSource(make_tiny_llama(tmp_path / "other", seed=1), "transformers", "tiny-2", "other")
+    # A reference that is another model, or every log-ratio would be 0 and nothing compared.
+    other = ModelSource(make_tiny_llama(folder / "other", seed=1), "transformers", "tiny-2", "other")
     rows = datasets.Dataset.from_list(
         [{key: turns(row[key]) for key in ("prompt", "chosen", "rejected")} for row in pairs.to_list()]
     )
-    trainer = DPOTrainer(
-        model=load_causal(tiny),
-        ref_model=load_causal(other),
-        args=DPOConfig(str(tmp_path), beta=0.3, **ARGUMENTS),
-        train_dataset=rows,
-        processing_class=tokenizer,
-    )
-    theirs = trainer.compute_loss(trainer.model, next(iter(trainer.get_train_dataloader()))).item()
-
-    dpo = DPO(DPO.Config(model="tiny", beta=0.3))
     encoder = Encoder(tokenizer, 256, "error")
-    examples = [dpo.example(record, encoder) for record in records(pairs)]
-    with torch.no_grad():
-        reference = {example.id: Forward(load_causal(other), "cpu", 64)([example]).policy for example in examples}
-        ours = mean_loss(dpo, Forward(load_causal(tiny), "cpu", 64, reference), examples)["loss"]
-    assert abs(ours - 0.6931) > 0.1
-    assert ours == pytest.approx(theirs, abs=1e-5)
+
+    def measure(objective: PairObjective, options: dict[str, Any]) -> tuple[float, float]:
+        trainer = DPOTrainer(
+            model=load_causal(tiny),
+            ref_model=load_causal(other),
+            args=DPOConfig(str(folder), beta=0.3, **options, **ARGUMENTS),
+            train_dataset=rows,
+            processing_class=tokenizer,
+        )
+        theirs = trainer.compute_loss(trainer.model, next(iter(trainer.get_train_dataloader()))).item()
+        examples = [objective.example(record, encoder) for record in records(pairs)]
+        with torch.no_grad():
+            reference = {example.id: Forward(load_causal(other), "cpu", 64)([example]).policy for example in examples}
+            ours = mean_loss(objective, Forward(load_causal(tiny), "cpu", 64, reference), examples)["loss"]
+        return ours, theirs
+
+    return measure
+
+
+@pytest.mark.parametrize(("objective", "options"), OBJECTIVES.values(), ids=OBJECTIVES)
+def test_preferences(measured: Any, objective: PairObjective, options: dict[str, Any]) -> None:
+    ours, theirs = measured(objective, options)
+    assert ours == pytest.approx(theirs, rel=1e-5, abs=1e-5)
+    with torch.no_grad():  # a model that is its own reference would have this loss
+        zeros, ones = torch.zeros(2), torch.ones(2, dtype=torch.int64)
+        coin = objective.loss(Logps(zeros, zeros, ones, torch.ones(1), torch.tensor([2]), zeros)).item()
+    assert abs(ours - coin) > 1e-3
+
+
+def test_trl_ignores_label_smoothing_where_we_do_not(measured: Any) -> None:
+    """TRL's `sigmoid` reads no label_smoothing any more: what looks like conservative DPO there is plain DPO."""
+    smoothed = {"loss_type": ["sigmoid"], "label_smoothing": 0.2}
+    ours, theirs = measured(CDPO(CDPO.Config(model="tiny", beta=0.3, label_smoothing=0.2)), smoothed)
+    plain, _ = measured(DPO(DPO.Config(model="tiny", beta=0.3)), smoothed)
+    assert plain == pytest.approx(theirs, rel=1e-5)
+    assert abs(ours - theirs) > 1e-3

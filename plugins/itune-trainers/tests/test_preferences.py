@@ -13,8 +13,8 @@ import pytest
 
 from itune_core.api import Kind, ModelSource, TrainedModel, message, preference
 from itune_core.testing.context import BenchContext
-from itune_trainers.dpo import DPO
-from itune_trainers.sft import SFT
+from itune_trainers.objectives.dpo import DPO
+from itune_trainers.objectives.sft import SFT
 
 Bench = Callable[..., BenchContext]
 

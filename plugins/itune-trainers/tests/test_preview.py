@@ -7,8 +7,8 @@ import datasets
 
 from itune_core.api import Kind, conversation, message
 from itune_core.testing.context import BenchContext
-from itune_trainers.dpo import DPO
-from itune_trainers.sft import SFT
+from itune_trainers.objectives.dpo import DPO
+from itune_trainers.objectives.sft import SFT
 
 Bench = Callable[..., BenchContext]
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from itune_trainers.dpo import DPO
-from itune_trainers.sft import SFT
+from itune_trainers.objectives.dpo import DPO
+from itune_trainers.objectives.sft import SFT
 
 
 class Known:

@@ -22,7 +22,7 @@ from pathlib import Path
 import datasets
 from itune_core.api import ModelSource
 from itune_core.testing.context import BenchContext
-from itune_trainers.sft import SFT
+from itune_trainers.objectives.sft import SFT
 
 model, rows, folder = map(Path, sys.argv[1:])
 context = BenchContext(folder, models={"tiny": ModelSource(model, "transformers", "tiny-1", "tiny")})

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from itune_core.api import Kind, ModelError, ModelSource, TrainedModel, conversation, message
 from itune_core.testing.context import BenchContext
-from itune_trainers.sft import SFT
+from itune_trainers.objectives.sft import SFT
 
 Bench = Callable[..., BenchContext]
 PLAIN = {"model": "tiny", "dtype": "float32", "device": "cpu", "learning_rate": 0.01, "batch_size": 4}
