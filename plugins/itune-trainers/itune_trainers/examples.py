@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from itune_torch import Encoded
+    from itune_trainers.token_cache import TokenCache
 
 STOPS = frozenset({"E-TORCH-017", "E-TORCH-018", "E-TORCH-019"})
 """Too long under this policy, or nothing to train on: the recipe must say something else, so the step stops."""
@@ -59,11 +60,13 @@ class Encoder:
         tokenizer: of the model that is trained.
         max_length: longest row, in tokens.
         overlength: what happens to a longer one.
+        cache: keeps what was tokenised; None: nothing is kept.
     """
 
     tokenizer: PreTrainedTokenizerBase
     max_length: int
     overlength: str
+    cache: TokenCache | None = None
 
     @cached_property
     def control_tokens(self) -> tuple[str, ...]:
@@ -76,7 +79,7 @@ class Encoder:
 
         messages = record["messages"]
         self._refuse_control_tokens(messages)
-        return self._kept(encode_conversation(self.tokenizer, messages, **self._policy(record)))
+        return self._row(messages, record, lambda policy: encode_conversation(self.tokenizer, messages, **policy))
 
     def completion(self, record: Record, column: str) -> Encoded:
         """The record's prompt and the completion in `column`, all of which is trained."""
@@ -88,22 +91,29 @@ class Encoder:
 
         prompt = record["prompt"]
         self._refuse_control_tokens([*prompt, *completion])
-        return self._kept(encode_completion(self.tokenizer, prompt, completion, **self._policy(record)))
+        return self._row(
+            [prompt, completion], record, lambda policy: encode_completion(self.tokenizer, prompt, completion, **policy)
+        )
 
     def text(self, record: Record) -> Encoded:
         """The record's text, every token trained."""
         from itune_torch import encode_text
 
         self._refuse_control_tokens([{"content": record["text"]}])
-        return self._kept(encode_text(self.tokenizer, record["text"], **self._policy(record)))
+        text = record["text"]
+        return self._row(text, record, lambda policy: encode_text(self.tokenizer, text, **policy))
 
-    def _policy(self, record: Record) -> dict[str, Any]:
-        return {"max_length": self.max_length, "overlength": self.overlength, "row": record["id"]}
+    def _row(self, content: Any, record: Record, make: Callable[[dict[str, Any]], Encoded | None]) -> Encoded:
+        """The row of some content, from the cache or made under the length policy."""
+        policy = {"max_length": self.max_length, "overlength": self.overlength}
 
-    def _kept(self, encoded: Encoded | None) -> Encoded:
-        if encoded is None:
+        def fresh() -> Encoded | None:
+            return make({**policy, "row": record["id"]})
+
+        found = fresh() if self.cache is None else self.cache.row([content, policy], fresh)
+        if found is None:
             raise OverLength
-        return encoded
+        return found
 
     def _refuse_control_tokens(self, messages: Sequence[Message]) -> None:
         """A typed ``<|im_end|>`` would be tokenised as the real one, and train the model on turns nobody took."""

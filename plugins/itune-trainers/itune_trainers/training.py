@@ -16,6 +16,7 @@ from itune_trainers.objective import Objective
 from itune_trainers.order import batches, changes
 from itune_trainers.reference import reference_logps
 from itune_trainers.settings import Settings, settle
+from itune_trainers.token_cache import token_cache
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -43,9 +44,10 @@ def train(objective: Objective, inputs: Inputs, context: Context) -> TrainedMode
     config = settle(objective.config, _Measured())
     source = context.model(config.model)
     tokenizer = load_tokenizer(source)
-    encoder = Encoder(tokenizer, config.max_length, config.overlength)
-    train_on = _examples(objective, inputs["train"], encoder, "train")
-    held_out = None if inputs.get("eval") is None else _examples(objective, inputs["eval"], encoder, "eval")
+    with token_cache(tokenizer, context) as cache:
+        encoder = Encoder(tokenizer, config.max_length, config.overlength, cache)
+        train_on = _examples(objective, inputs["train"], encoder, "train")
+        held_out = None if inputs.get("eval") is None else _examples(objective, inputs["eval"], encoder, "eval")
 
     model = open_model(config, source, context.rng("adapter").getrandbits(63))
     set_mode(model, dropout=not objective.needs_reference)

@@ -77,6 +77,8 @@ def test_the_reference_is_computed_once_and_kept_by_content(
 
     class Counting(BenchContext):
         def artifact(self, key: Any, make: Any) -> Path:
+            if key["content"] == "token rows":
+                return super().artifact(key, make)
             return super().artifact(key, lambda folder: (made.append(key), make(folder))[1])
 
     context = Counting(bench("x").folder, models=bench("x").models)
