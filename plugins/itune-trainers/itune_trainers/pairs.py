@@ -25,16 +25,20 @@ class PairSettings(Settings):
     )
 
 
-class ReferenceSettings(PairSettings):
-    """Settings of every objective over pairs that holds the model to a reference."""
-
-    beta: float = Field(0.1, gt=0, description="How hard the model is held to the reference; larger is nearer.")
+class HeldSettings(PairSettings):
+    """Settings of every objective over pairs that has a reference: no dropout, for the two must begin as one."""
 
     @model_validator(mode="after")
-    def _no_dropout(self) -> ReferenceSettings:
+    def _no_dropout(self) -> HeldSettings:
         if self.lora is not None and self.lora.dropout > 0:
             raise ValueError("lora.dropout is not used with a reference model; remove it")
         return self
+
+
+class ReferenceSettings(HeldSettings):
+    """Settings of an objective that is held to its reference by `beta`."""
+
+    beta: float = Field(0.1, gt=0, description="How hard the model is held to the reference; larger is nearer.")
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal, TypeVar
 
 from pydantic import Field
 
-from itune_core.api import BadRow, ComponentConfig, InputFile, Reading, Row, read_rows
+from itune_core.api import BadRow, ComponentConfig, DataError, InputFile, Reading, Row, RowError, read_rows
 from itune_formatters.building.instance import Demonstration, Instance
+
+Shown = TypeVar("Shown")
 
 
 class Pool(ComponentConfig):
@@ -27,10 +29,31 @@ class Pool(ComponentConfig):
     )
 
 
-def pool_rows(pool: Pool, reading: Reading) -> Iterator[Row | BadRow]:
-    """The rows of the pool, in order; `reading` says how the rows that are formatted are written."""
+def solved(pool: Pool, reading: Reading, take: Callable[[Row], Iterable[Shown]]) -> Iterator[Shown]:
+    """What `take` makes of every row of the pool, in order.
+
+    Args:
+        pool: where the rows are.
+        reading: how the rows that are formatted are written.
+        take: takes a row apart; may raise RowError.
+
+    Raises:
+        DataError: ``E-FORMAT-022`` a row is bad: a pool is small, and what is shown in every row is right.
+    """
     paths = [pool.path] if isinstance(pool.path, str) else list(pool.path)
-    return read_rows(paths, pool.reading or reading.model_copy(update={"format": None}))
+    for row in read_rows(paths, pool.reading or reading.model_copy(update={"format": None})):
+        try:
+            if isinstance(row, BadRow):
+                raise row.error
+            yield from take(row)
+        except RowError as error:
+            raise DataError(
+                "E-FORMAT-022",
+                f"a row of demonstrations cannot be used: {error.what}",
+                where=row.where,
+                why=error.why or "",
+                fix="mend or remove it; demonstrations are rows of the same shape as those that are formatted",
+            ) from error
 
 
 def draw(pool: Pool, rows: Sequence[Instance], instance: Instance, rng: random.Random) -> list[Demonstration]:

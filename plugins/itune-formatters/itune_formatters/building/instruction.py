@@ -9,21 +9,18 @@ from dataclasses import replace
 from pydantic import Field
 
 from itune_core.api import (
-    BadRow,
     Context,
-    DataError,
     Drop,
     Failed,
     Formatter,
     Kind,
     Record,
     Row,
-    RowError,
     Used,
     conversation,
     hookimpl,
 )
-from itune_formatters.building.demonstrations import Pool, draw, pool_rows
+from itune_formatters.building.demonstrations import Pool, draw, solved
 from itune_formatters.building.frame import Frame
 from itune_formatters.building.instance import Instance
 
@@ -87,36 +84,22 @@ class InstructionFormatter(Formatter):
     @hookimpl
     def itune_format(self, context: Context) -> Iterator[tuple[str, Record | Used | Drop | Failed]]:
         if self.config.demonstrations is not None:
-            self._pool = tuple(self._solved(self.config.demonstrations))
+            shown = solved(self.config.demonstrations, self.config.reading, self._shown)
+            self._pool = tuple(sorted(shown, key=_content))  # so that the order of files decides nothing
         return super().itune_format(context)
 
-    def _solved(self, pool: Pool) -> list[Instance]:
-        """The rows of the pool that can be shown, sorted, so that the order of files decides nothing.
+    def _shown(self, row: Row) -> Iterator[Instance]:
+        """The instances of a row of the pool that can be shown.
 
         Raises:
-            DataError: ``E-FORMAT-022`` one of them is bad: a pool is small, and what is shown in every row is right.
+            RowError: the row is bad.
         """
         apart = self.config.frame.rationale == "apart"
-        solved = []
-        for row in pool_rows(pool, self.config.reading):
-            try:
-                if isinstance(row, BadRow):
-                    raise row.error
-                found = self.instance(row)
-                made = [found] if isinstance(found, (Instance, Drop)) else found
-                for item in made:
-                    if isinstance(item, Instance) and item.instruction.strip() and item.output.strip():
-                        conversation(self.config.frame.turns(item))  # a part that no record may hold is found here
-                        solved.append(replace(item, rationale="") if apart else _with_rationale(item))
-            except RowError as error:
-                raise DataError(
-                    "E-FORMAT-022",
-                    f"a row of demonstrations cannot be used: {error.what}",
-                    where=row.where,
-                    why=error.why or "",
-                    fix="mend or remove it; demonstrations are rows of the same shape as those that are formatted",
-                ) from error
-        return sorted(solved, key=_content)
+        found = self.instance(row)
+        for item in [found] if isinstance(found, (Instance, Drop)) else found:
+            if isinstance(item, Instance) and item.instruction.strip() and item.output.strip():
+                conversation(self.config.frame.turns(item))  # a part that no record may hold is found here
+                yield replace(item, rationale="") if apart else _with_rationale(item)
 
 
 def _content(item: Instance) -> tuple[str, ...]:

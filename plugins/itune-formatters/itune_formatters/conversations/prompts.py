@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from itune_core.api import Drop, Formatter, Kind, Record, Row, message, prompt
-from itune_formatters.dialogue.turns import Turns, read_turns
+from itune_core.api import Drop, Formatter, Kind, Record, Row, prompt
+from itune_formatters.dialogue.turns import read_turns_or_text
 from itune_formatters.rest import rest
 
 
@@ -29,8 +29,7 @@ class Prompts(Formatter):
 
     def format(self, row: Row) -> Record | Drop:
         field = self.config.column
-        value = row.get(field)
-        turns = read_turns(field, value) if isinstance(value, list) else Turns([message("user", row.text(field))], {})
+        turns = read_turns_or_text(row, field, "user")
         last = turns.messages[-1]
         if last["role"] != "user":
             return Drop("already-answered", f"the last turn is of the {last['role']}")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from itune_core.api import RowError, message
+from itune_core.api import Row, RowError, message
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 FIELDS = ("role", "content", "name", "tool_calls", "train")
@@ -44,6 +44,12 @@ def read_turns(field: str, value: object) -> Turns:
         if extra:
             turns.extra[str(number)] = extra
     return turns
+
+
+def read_turns_or_text(row: Row, field: str, role: str) -> Turns:
+    """The messages under `field` of a row; a text is one turn of `role`. Raises as :func:`read_turns`."""
+    value = row.get(field)
+    return read_turns(field, value) if isinstance(value, list) else Turns([message(role, row.text(field))], {})
 
 
 def _message(where: str, turn: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from itune_core.api import Drop, Formatter, Kind, Record, Row, feedback, message
-from itune_formatters.dialogue.turns import Turns, read_turns
+from itune_core.api import Drop, Formatter, Kind, Record, Row, feedback
+from itune_formatters.dialogue.turns import read_turns, read_turns_or_text
 from itune_formatters.rest import rest
 
 
@@ -38,7 +38,10 @@ class BinaryFeedback(Formatter):
             prompt, completion = turns.messages[:-1], turns.messages[-1:]
             extra = {"messages": turns.extra or None}
         else:
-            question, answer = _read(row, "prompt", "user"), _read(row, "completion", "assistant")
+            question, answer = (
+                read_turns_or_text(row, "prompt", "user"),
+                read_turns_or_text(row, "completion", "assistant"),
+            )
             prompt, completion = question.messages, answer.messages
             extra = {"prompt": question.extra or None, "completion": answer.extra or None}
         label, value = row.get("label"), row.get("value")
@@ -52,9 +55,3 @@ class BinaryFeedback(Formatter):
             return Drop("no-label")
         common = rest({**row, **extra}, "label", "value")
         return feedback(prompt, completion, label=label, value=value, **common)
-
-
-def _read(row: Row, field: str, role: str) -> Turns:
-    """Messages under `field`; a text is one turn of `role`."""
-    value = row.get(field)
-    return read_turns(field, value) if isinstance(value, list) else Turns([message(role, row.text(field))], {})

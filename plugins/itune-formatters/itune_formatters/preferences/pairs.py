@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from itune_core.api import Drop, Formatter, Kind, Record, Row, RowError, message, preference
+from itune_core.api import Drop, Formatter, Kind, Record, Row, RowError, preference
 from itune_formatters.dialogue.from_value import read_from_value
-from itune_formatters.dialogue.turns import Turns, read_turns
+from itune_formatters.dialogue.turns import Turns, read_turns, read_turns_or_text
 from itune_formatters.rest import rest
 
 
@@ -43,7 +43,7 @@ class Pairs(Formatter):
         )
 
     def format(self, row: Row) -> Record | Drop:
-        read = _read_from_value if self.config.layout == "sharegpt" else _read
+        read = _read_from_value if self.config.layout == "sharegpt" else read_turns_or_text
         chosen, rejected = read(row, "chosen", "assistant"), read(row, "rejected", "assistant")
         extra: dict[str, Any] = {"chosen": chosen.extra or None, "rejected": rejected.extra or None}
         if self.config.layout == "whole":
@@ -66,12 +66,6 @@ class Pairs(Formatter):
             return Drop("equal-responses")
         common = rest({**row, **extra}, "probability", "margin")
         return preference(prompt, *answers, probability=row.get("probability"), margin=row.get("margin"), **common)
-
-
-def _read(row: Row, field: str, role: str) -> Turns:
-    """Messages under `field`; a text is one turn of `role`."""
-    value = row.get(field)
-    return read_turns(field, value) if isinstance(value, list) else Turns([message(role, row.text(field))], {})
 
 
 def _read_from_value(row: Row, field: str, role: str) -> Turns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from itune_core.api import (
     conversation,
     hookimpl,
 )
-from itune_formatters.building.demonstrations import Pool, pool_rows
+from itune_formatters.building.demonstrations import Pool, solved
 from itune_formatters.building.frame import Frame
 from itune_formatters.building.instance import Demonstration, Instance
 from itune_formatters.instructions.values import Path as FieldPath
@@ -154,7 +155,8 @@ class Flan(Formatter):
         self._reader = Reader(templates, config.slots, config.options, config.references)
         self._measure = ruler(config.budget, context)
         if config.demonstrations is not None:
-            self._pool = self._reader.solved(pool_rows(config.demonstrations, config.reading))
+            shown = solved(config.demonstrations, config.reading, self._reader.shown)
+            self._pool = sorted(shown, key=_content)  # so that the order of files decides nothing
             self._most = max((len(item.options) for item in self._pool), default=0)
         return super().itune_format(context)
 
@@ -221,6 +223,10 @@ class Flan(Formatter):
         }
         kept = {"row": filled.extra} if filled.extra else {}
         return {**filled.common, "meta": as_json({"template": template, **kept})}
+
+
+def _content(filled: Filled) -> tuple[list[tuple[str, str]], tuple[str, ...], str]:
+    return sorted(filled.values.items()), filled.options, json.dumps(filled.common, sort_keys=True)
 
 
 def _asked(filled: Filled, form: Form) -> Instance:

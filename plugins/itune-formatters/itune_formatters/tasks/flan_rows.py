@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from itune_core.api import BadRow, DataError, Drop, Row, RowError, message
+from itune_core.api import Drop, Row, RowError, message
 from itune_formatters.instructions.paths import at
 from itune_formatters.instructions.values import Choice, as_text, read, taken
 from itune_formatters.rest import rest
@@ -87,34 +87,17 @@ class Reader:
             found = [read(item, row) for item in (given.values() if isinstance(given, Mapping) else given)]
         return tuple(_texts("options", found))
 
-    def solved(self, rows: Iterator[Row | BadRow]) -> list[Filled]:
-        """Rows to show as demonstrations, sorted, so that the order of files decides nothing.
+    def shown(self, row: Row) -> Iterator[Filled]:
+        """What a row of demonstrations shows; nothing if it is left out.
 
         Raises:
-            DataError: ``E-FORMAT-022`` one of them is bad: a pool is small, and what is shown in every row is right.
+            RowError: the row is bad.
         """
-        found = []
-        for row in rows:
-            try:
-                if isinstance(row, BadRow):
-                    raise row.error
-                filled = self(row)
-                if isinstance(filled, Filled):
-                    for text in (*filled.values.values(), *filled.options):
-                        message("user", text)  # what no record may hold is found here
-                    found.append(filled)
-            except RowError as error:
-                raise DataError(
-                    "E-FORMAT-022",
-                    f"a row of demonstrations cannot be used: {error.what}",
-                    where=row.where,
-                    why=error.why or "",
-                    fix="mend or remove it; demonstrations are rows of the same shape as those that are formatted",
-                ) from error
-        return sorted(
-            found,
-            key=lambda item: (sorted(item.values.items()), item.options, json.dumps(item.common, sort_keys=True)),
-        )
+        filled = self(row)
+        if isinstance(filled, Filled):
+            for text in (*filled.values.values(), *filled.options):
+                message("user", text)  # what no record may hold is found here
+            yield filled
 
 
 def _texts(part: str, found: Any) -> Sequence[str]:

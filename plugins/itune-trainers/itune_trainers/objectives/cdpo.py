@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from itune_trainers.objective import Logps
-from itune_trainers.pairs import PairObjective, Pairs, ReferenceSettings
+from itune_trainers.objectives.dpo import DPO
+from itune_trainers.pairs import ReferenceSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class CDPO(PairObjective):
+class CDPO(DPO):
     r"""Conservative DPO: DPO's loss as if each label were wrong with probability :math:`\epsilon`.
 
     .. math:: (1-\epsilon)\, L(w, l) + \epsilon\, L(l, w), \qquad L(w, l) = -\log \sigma(\beta (\delta(w) - \delta(l)))
@@ -24,8 +25,6 @@ class CDPO(PairObjective):
 
     Source: E. Mitchell, A note on DPO with noisy preferences and relationship to IPO, 2023, equation 3.
     """
-
-    needs_reference = True
 
     class Config(ReferenceSettings):
         """Settings of conservative DPO."""
@@ -37,8 +36,3 @@ class CDPO(PairObjective):
     def loss(self, logps: Logps) -> Tensor:
         wrong = self.config.label_smoothing
         return super().loss(replace(logps, labels=logps.labels * (1 - wrong) + (1 - logps.labels) * wrong))
-
-    def pair_loss(self, pairs: Pairs) -> Tensor:
-        from itune_trainers.losses import dpo_loss
-
-        return dpo_loss(pairs.chosen.ratio, pairs.rejected.ratio, beta=self.config.beta)
