@@ -52,13 +52,14 @@ if TYPE_CHECKING:
     )
     from itune_core.api.context import Context, Facts, Finished
     from itune_core.api.fields import ComponentConfig, InputFile, ModelRef, Runtime, Secret, StepRef
-    from itune_core.api.models import ModelSource
+    from itune_core.api.models import Architecture, ModelSource
     from itune_core.api.outcomes import Created, Drawn, Drop, Evaluation, Failed, Keep, Mix, TrainedModel, Used
     from itune_core.api.randomness import derive_rng, derive_seed
     from itune_core.api.reading import BadRow, HubDataset, Reading, Row, read_rows
 
 __all__ = [
     "Answer",
+    "Architecture",
     "Ask",
     "Backend",
     "BadRow",

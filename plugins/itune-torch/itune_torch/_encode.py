@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Message = Mapping[str, Any]
-Overlength = Literal["error", "drop", "truncate_prompt", "truncate"]
+Overlength = Literal["error", "drop", "truncate-prompt", "truncate-response"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ def encode_conversation(
             ``tool_calls`` may be JSON text.
         max_length: most tokens allowed; None for no bound.
         overlength: what to do with a longer row: raise (``error``), return None (``drop``), remove the oldest tokens
-            before the first trained one (``truncate_prompt``, keeps a leading BOS), or cut the end (``truncate``).
+            before the first trained one (``truncate-prompt``, keeps a leading BOS), or cut the end
+            (``truncate-response``).
         row: the row's id, for errors.
 
     Returns:
@@ -285,9 +286,10 @@ def _fit(
             f"the row has {len(encoded.ids)} tokens, more than max_length {max_length}",
             "E-TORCH-017",
             where=row,
-            fix="raise max_length, or say what to do with such rows: overlength: drop, truncate_prompt or truncate",
+            fix="raise max_length, or say what to do with such rows: overlength: drop, truncate-prompt or "
+            "truncate-response",
         )
-    if excess and overlength == "truncate":
+    if excess and overlength == "truncate-response":
         lost = any(encoded.trained[-excess:])
         encoded = Encoded(encoded.ids[:-excess], encoded.trained[:-excess], excess, lost, encoded.merged)
     elif excess:
@@ -298,7 +300,7 @@ def _fit(
                 f"the row is {excess} tokens over max_length {max_length}; its prompt has only {prompt} to cut from",
                 "E-TORCH-018",
                 where=row,
-                fix="raise max_length, or use overlength: drop or truncate",
+                fix="raise max_length, or use overlength: drop or truncate-response",
             )
         ids = encoded.ids[:keep] + encoded.ids[keep + excess :]
         trained = encoded.trained[:keep] + encoded.trained[keep + excess :]

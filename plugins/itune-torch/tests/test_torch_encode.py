@@ -194,7 +194,7 @@ def test_overlength(tokenizer: Any, pairs: list[tuple[str, str]], bound: int) ->
     assert whole is not None
     excess = len(whole.ids) - bound
     if excess <= 0:
-        assert encode("error") == encode("drop") == encode("truncate") == encode("truncate_prompt") == whole
+        assert encode("error") == encode("drop") == encode("truncate-response") == encode("truncate-prompt") == whole
         return
     assert encode("drop") is None
     with pytest.raises(RowError, match="more than max_length"):
@@ -202,17 +202,17 @@ def test_overlength(tokenizer: Any, pairs: list[tuple[str, str]], bound: int) ->
     opens = whole.trained.index(True)
     if bound <= opens:
         with pytest.raises(RowError, match="no token to train on"):
-            encode("truncate")
+            encode("truncate-response")
     else:
-        cut = encode("truncate")
+        cut = encode("truncate-response")
         assert cut is not None
         assert (cut.ids, cut.trained) == (whole.ids[:bound], whole.trained[:bound])
         assert (cut.cut, cut.lost_end) == (excess, True)
     if excess > opens - 1:  # the BOS, which is kept, is what the first trained token is predicted from
         with pytest.raises(RowError, match="to cut from"):
-            encode("truncate_prompt")
+            encode("truncate-prompt")
     else:
-        cut = encode("truncate_prompt")
+        cut = encode("truncate-prompt")
         assert cut is not None
         assert cut.ids == [whole.ids[0], *whole.ids[1 + excess :]]
         assert cut.trained == [whole.trained[0], *whole.trained[1 + excess :]]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from itune_trainers.algorithm import Logps
 from itune_trainers.examples import Encoder, Example
-from itune_trainers.objective import Logps, Objective
+from itune_trainers.objective import Objective
 from itune_trainers.pairs import Answers, PairObjective, Pairs, PairSettings, ReferenceSettings
 from itune_trainers.settings import Lora, Settings
 

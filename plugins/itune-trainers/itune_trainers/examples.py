@@ -30,12 +30,15 @@ class Example:
         rows: its token rows: one for a conversation, chosen and rejected for a pair.
         label: what the record says about them besides (how likely the preference is, say).
         scores: what the record says about each row; none if nothing.
+        beside: rows that are run before the batch and without gradient, see :meth:`Algorithm.baseline`; with an id of
+            their own.
     """
 
     id: str
     rows: tuple[Encoded, ...]
     label: float = 1.0
     scores: tuple[float, ...] = ()
+    beside: Example | None = None
 
     @property
     def tokens(self) -> int:
@@ -149,11 +152,16 @@ class Examples:
     merged: int = 0
 
     @property
+    def run(self) -> list[Example]:
+        """All that is run through the model: what is trained on, then what stands beside it."""
+        return [*self.kept, *(example.beside for example in self.kept if example.beside is not None)]
+
+    @property
     def digest(self) -> str:
         """Digest over what the model gets to see: token ids, what of them is trained, labels, order."""
         digest = hashlib.blake2b(digest_size=16)
         for example in self.kept:
-            for row in example.rows:
+            for row in (*example.rows, *(example.beside.rows if example.beside else ())):
                 trained = "".join(map(str, map(int, row.trained)))
                 digest.update(f"{row.ids}{trained}".encode())
             digest.update(f"|{example.label}{example.scores or ''};".encode())

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from itune_core.api import Context, ModelError, derive_seed
+from itune_trainers.algorithm import Algorithm, Logps
 from itune_trainers.checkpoints import Checkpoints
 from itune_trainers.examples import Example
-from itune_trainers.forward import Forward
+from itune_trainers.forward.base import Forward
 from itune_trainers.model import seeded, trained_tensors
-from itune_trainers.objective import Objective
 from itune_trainers.schedule import learning_rate
 from itune_trainers.settings import Settings
 
@@ -35,7 +35,7 @@ class Loop:
 
     def __init__(
         self,
-        objective: Objective,
+        objective: Algorithm,
         config: Settings,
         model: nn.Module,
         forward: Forward,
@@ -134,7 +134,7 @@ def _backward(loss: Tensor) -> None:
 
 
 def mean_loss(
-    objective: Objective, forward: Forward, examples: Sequence[Example], use: Callable[[Tensor], Any] | None = None
+    objective: Algorithm, forward: Forward, examples: Sequence[Example], use: Callable[[Tensor], Any] | None = None
 ) -> dict[str, float]:
     """The weighted mean loss of some examples, and the objective's figures, group by group.
 
@@ -155,8 +155,9 @@ def mean_loss(
     weights = [objective.weight(example) for example in examples]
     total = math.fsum(weights)
     loss, sums, done = 0.0, defaultdict[str, float](float), 0
+    baseline = _baseline(objective, forward, examples)
     for group in forward.groups(examples):
-        logps = forward(group)
+        logps = forward(group, baseline=baseline)
         share = torch.tensor(weights[done : done + len(group)], device=logps.policy.device) / total
         part = (objective.loss(logps) * share).sum()
         if use is not None:
@@ -167,3 +168,14 @@ def mean_loss(
                 sums[name] += values.sum().item() / len(examples)
         done += len(group)
     return {"loss": loss, **sums}
+
+
+def _baseline(objective: Algorithm, forward: Forward, examples: Sequence[Example]) -> Tensor | None:
+    """The objective's number for the whole batch; None if its examples have no rows beside."""
+    import torch
+
+    beside = [example.beside for example in examples if example.beside is not None]
+    if not beside:
+        return None
+    with torch.no_grad():
+        return objective.baseline(Logps.joined([forward(group) for group in forward.groups(beside)]))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from itune_core.api import ModelError, ModelSource
+from itune_trainers.forward.base import Forward
 from itune_trainers.settings import Lora, Settings
 
 if TYPE_CHECKING:
@@ -29,10 +30,11 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def open_model(config: Settings, source: ModelSource, seed: int) -> nn.Module:
+def open_model(way: type[Forward], config: Settings, source: ModelSource, seed: int) -> nn.Module:
     """Load `source` with the weights to be trained in float32 and requiring gradients, all others frozen.
 
     Args:
+        way: loads models of the architecture.
         config: settled: dtype and device are no longer ``auto``.
         source: the model; its adapter is trained further (``adapter: lora``) or merged (``adapter: none``).
         seed: of a new adapter's weights.
@@ -41,17 +43,15 @@ def open_model(config: Settings, source: ModelSource, seed: int) -> nn.Module:
         ModelError: ``E-TRAIN-010`` the adapter of `source` has another shape than the recipe asks for;
             ``E-TRAIN-011`` no module has one of the names in ``lora.targets``; those of `load_causal`.
     """
-    from itune_torch import load_causal
-
     model: Any
     if config.adapter == "none":
-        model = load_causal(source, dtype="float32", device=config.device, adapter="merge")
+        model = way.load(source, dtype="float32", device=config.device, adapter="merge")
         model.requires_grad_(True)
     else:
-        base = load_causal(replace(source, adapter=None), dtype=cast(Any, config.dtype), device=config.device)
+        base = way.load(replace(source, adapter=None), dtype=config.dtype, device=config.device, adapter="attach")
         base.requires_grad_(False)
         if source.adapter is None:
-            model = _new_adapter(base, config.lora or Lora(), source, seed)
+            model = _new_adapter(way, base, config.lora or Lora(), source, seed)
         else:
             model = _same_adapter(base, config.lora, source, source.adapter)
     if config.gradient_checkpointing:
@@ -121,8 +121,8 @@ def _quietly() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _new_adapter(base: PreTrainedModel, lora: Lora, source: ModelSource, seed: int) -> PeftModel:
-    from peft import LoraConfig, TaskType, get_peft_model
+def _new_adapter(way: type[Forward], base: PreTrainedModel, lora: Lora, source: ModelSource, seed: int) -> PeftModel:
+    from peft import LoraConfig, get_peft_model
 
     from itune_trainers.fused_lora import use_fused_layers
 
@@ -131,7 +131,8 @@ def _new_adapter(base: PreTrainedModel, lora: Lora, source: ModelSource, seed: i
         lora_alpha=cast(int, lora.alpha),
         lora_dropout=lora.dropout,
         target_modules=_targets(base, lora.targets, source),
-        task_type=TaskType.CAUSAL_LM,
+        task_type=way.task,
+        modules_to_save=list(way.head) or None,
     )
     use_fused_layers(config)
     with seeded(seed), _quietly():

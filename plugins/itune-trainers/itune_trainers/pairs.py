@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from pydantic import Field, model_validator
 
 from itune_core.api import Input, Kind, Record
+from itune_trainers.algorithm import Logps
 from itune_trainers.examples import Encoder, Example
-from itune_trainers.objective import Logps, Objective
+from itune_trainers.objective import Objective
 from itune_trainers.settings import Settings
 
 if TYPE_CHECKING:

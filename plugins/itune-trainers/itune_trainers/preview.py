@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from itune_core.api import Context, Inputs, RowError, records
+from itune_trainers.algorithm import Algorithm
 from itune_trainers.examples import Encoder, OverLength
-from itune_trainers.objective import Objective
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Tokens = list[tuple[str, bool]]
 
 
-def preview(objective: Objective, inputs: Inputs, context: Context) -> Iterator[tuple[str, Tokens]]:
+def preview(objective: Algorithm, inputs: Inputs, context: Context) -> Iterator[tuple[str, Tokens]]:
     """``(record id, tokens)`` of every row of ``inputs["train"]``: a pair gives two. No weights are loaded.
 
     A record that training would leave out is left out here.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from itune_core.api import Context, ModelSource
 from itune_trainers.examples import Examples
-from itune_trainers.forward import Forward
+from itune_trainers.forward.base import Forward
 from itune_trainers.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def reference_logps(
     """
     from safetensors.torch import load_file
 
+    rows = examples.run
     key = {
         "content": "sequence log-probabilities",
         "model": source.identity,
@@ -34,17 +35,17 @@ def reference_logps(
         "dtype": config.dtype,
         "rows": examples.digest,
         "tokens_per_forward": config.tokens_per_forward,
-        "padding_free": forward.padding_free,
+        **forward.facts(),
     }
 
     def make(folder: Path) -> None:
         import torch
         from safetensors.torch import save_file
 
-        total, parts = len(examples.kept), []
+        total, parts = len(rows), []
         done = 0
         with torch.no_grad():
-            for group in forward.groups(examples.kept):
+            for group in forward.groups(rows):
                 parts.append(forward(group).policy.cpu())
                 done += len(group)
                 context.progress(done, total)
@@ -52,7 +53,7 @@ def reference_logps(
 
     flat = load_file(context.artifact(key, make) / FILE)["logps"]
     made, start = {}, 0
-    for example in examples.kept:
+    for example in rows:
         made[example.id] = flat[start : start + len(example.rows)]
         start += len(example.rows)
     return made

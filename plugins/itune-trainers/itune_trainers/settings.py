@@ -49,10 +49,10 @@ class Settings(ComponentConfig):
         description="Shuffle the records anew for each epoch. A mix with phases or epochs keeps its mixer's order.",
     )
     max_length: int = Field(1024, ge=2, description="Longest row in tokens, prompt and answer together.")
-    overlength: Literal["error", "drop", "truncate_prompt", "truncate"] = Field(
+    overlength: Literal["error", "drop", "truncate-prompt", "truncate-response"] = Field(
         "error",
-        description="What happens to a longer row: error stops the step; drop leaves the record out; truncate_prompt "
-        "removes the oldest tokens of the prompt; truncate cuts the end.",
+        description="What happens to a longer row: error stops the step; drop leaves the record out; truncate-prompt "
+        "removes the oldest tokens of the prompt; truncate-response cuts the end.",
     )
     # Joining rows differently changes the order in which floats are summed, and with it the last bits of the weights.
     # So this is a setting of the result, though no loss differs by more than rounding.

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from itune_core.api import Context, Inputs, ModelError, TrainedModel, records
+from itune_trainers.algorithm import Algorithm
 from itune_trainers.checkpoints import Checkpoints
 from itune_trainers.examples import Encoder, Examples, encode
-from itune_trainers.forward import Forward
+from itune_trainers.forward import forward_of
+from itune_trainers.forward.base import Forward
 from itune_trainers.loop import Loop, mean_loss
 from itune_trainers.model import open_model, save_model, set_mode
-from itune_trainers.objective import Objective
 from itune_trainers.order import batches, changes
 from itune_trainers.reference import reference_logps
 from itune_trainers.settings import Settings, settle
@@ -29,7 +30,7 @@ class _Measured:
         return measure()
 
 
-def train(objective: Objective, inputs: Inputs, context: Context) -> TrainedModel:
+def train(objective: Algorithm, inputs: Inputs, context: Context) -> TrainedModel:
     """Train `objective` on ``inputs["train"]``; with ``inputs["eval"]``, measure its loss there before and after.
 
     Everything random is derived from ``context.rng``; torch's global generators are left as they were.
@@ -49,9 +50,10 @@ def train(objective: Objective, inputs: Inputs, context: Context) -> TrainedMode
         train_on = _examples(objective, inputs["train"], encoder, "train")
         held_out = None if inputs.get("eval") is None else _examples(objective, inputs["eval"], encoder, "eval")
 
-    model = open_model(config, source, context.rng("adapter").getrandbits(63))
+    way = forward_of(objective.architecture)
+    model = open_model(way, config, source, context.rng("adapter").getrandbits(63))
     set_mode(model, dropout=not objective.needs_reference)
-    forward = Forward(model, config.device, config.tokens_per_forward)
+    forward = way(model, config.device, config.tokens_per_forward)
     if objective.needs_reference:
         for examples in filter(None, (train_on, held_out)):
             forward.reference |= reference_logps(forward, examples, source, config, context)
@@ -79,10 +81,8 @@ def train(objective: Objective, inputs: Inputs, context: Context) -> TrainedMode
         "trained_parameters": sum(weight.numel() for weight in loop.weights.values()),
         "dtype": config.dtype,
         "device": config.device,
-        "padding_free": forward.padding_free,
+        **forward.facts(),
     }
-    if not forward.padding_free:
-        metrics["padding_free_why"] = "joined rows read each other in this model, so rows were padded"
     if held_out is not None:
         after = _evaluate(objective, forward, held_out)
         metrics |= {f"eval/{name}/before": value for name, value in state["before"].items()}
@@ -94,6 +94,7 @@ def train(objective: Objective, inputs: Inputs, context: Context) -> TrainedMode
     save_model(model, tokenizer, folder)
     return TrainedModel(
         folder,
+        architecture=objective.architecture,
         adapter_of=None if config.adapter == "none" else config.model,
         metrics=metrics,
         history=loop.history,
@@ -102,8 +103,10 @@ def train(objective: Objective, inputs: Inputs, context: Context) -> TrainedMode
     )
 
 
-def _examples(objective: Objective, rows: Dataset, encoder: Encoder, name: str) -> Examples:
-    return encode(records(rows), lambda record: objective.example(record, encoder), name)
+def _examples(objective: Algorithm, rows: Dataset, encoder: Encoder, name: str) -> Examples:
+    made = encode(records(rows), lambda record: objective.example(record, encoder), name)
+    made.kept = objective.complete(made.kept)
+    return made
 
 
 def _phases(rows: Dataset) -> list[tuple[int, ...]]:
@@ -112,7 +115,7 @@ def _phases(rows: Dataset) -> list[tuple[int, ...]]:
     return list(zip(*(rows[name][:] for name in named), strict=True)) if named else []
 
 
-def _evaluate(objective: Objective, forward: Forward, held_out: Examples) -> dict[str, float]:
+def _evaluate(objective: Algorithm, forward: Forward, held_out: Examples) -> dict[str, float]:
     import torch
 
     training = forward.model.training

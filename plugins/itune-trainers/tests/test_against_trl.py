@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from itune_core.api import ModelSource, records
+from itune_trainers.algorithm import Logps
 from itune_trainers.examples import Encoder
-from itune_trainers.forward import Forward
+from itune_trainers.forward.causal import Causal
 from itune_trainers.loop import mean_loss
-from itune_trainers.objective import Logps
 from itune_trainers.objectives.apo_zero import APOZero
 from itune_trainers.objectives.cdpo import CDPO
 from itune_trainers.objectives.dpo import DPO
@@ -69,7 +69,7 @@ def test_sft(tiny: ModelSource, conversations: datasets.Dataset, tmp_path: Path)
     encoder = Encoder(tokenizer, 256, "error")
     examples = [sft.example(record, encoder) for record in records(conversations)]
     with torch.no_grad():
-        ours = mean_loss(sft, Forward(load_causal(tiny), "cpu", 64), examples)["loss"]
+        ours = mean_loss(sft, Causal(load_causal(tiny), "cpu", 64), examples)["loss"]
     assert ours == pytest.approx(theirs, abs=1e-5)
 
 
@@ -122,8 +122,10 @@ def measured(
         theirs = trainer.compute_loss(trainer.model, next(iter(trainer.get_train_dataloader()))).item()
         examples = [objective.example(record, encoder) for record in records(pairs)]
         with torch.no_grad():
-            reference = {example.id: Forward(load_causal(other), "cpu", 64)([example]).policy for example in examples}
-            ours = mean_loss(objective, Forward(load_causal(tiny), "cpu", 64, reference), examples)["loss"]
+            reference = {example.id: Causal(load_causal(other), "cpu", 64)([example]).policy for example in examples}
+            forward = Causal(load_causal(tiny), "cpu", 64)
+            forward.reference = reference
+            ours = mean_loss(objective, forward, examples)["loss"]
         return ours, theirs
 
     return measure

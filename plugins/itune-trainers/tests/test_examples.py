@@ -65,7 +65,7 @@ def test_drop_says_which(encoded: Any) -> None:
 
 def test_truncate_counts_what_it_cut(encoded: Any) -> None:
     whole = encoded(turn("Hello", LONG, "b"), max_length=1000).kept[0].tokens
-    made = encoded(turn("Hello", "You", "a"), turn("Hello", LONG, "b"), overlength="truncate")
+    made = encoded(turn("Hello", "You", "a"), turn("Hello", LONG, "b"), overlength="truncate-response")
     assert made.cut == {"b": whole - 40}
     assert made.metrics()["truncated_answers"] == 1
     assert made.cut == {"b": whole - 40}
@@ -73,7 +73,7 @@ def test_truncate_counts_what_it_cut(encoded: Any) -> None:
 
 
 def test_truncate_prompt_keeps_the_answer(encoded: Any, tokenizer: Any) -> None:
-    made = encoded(turn(LONG, "You and I.", "b"), overlength="truncate_prompt")
+    made = encoded(turn(LONG, "You and I.", "b"), overlength="truncate-prompt")
     assert made.ends_cut == 0
     assert made.kept[0].tokens == 40
     assert tokenizer.decode(made.kept[0].rows[0].ids).rstrip().endswith("You and I.<|im_end|>")

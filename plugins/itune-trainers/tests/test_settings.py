@@ -53,7 +53,7 @@ def test_what_is_said_is_not_settled() -> None:
         ({"lora": {"rank": 0}}, "greater than or equal to 1"),
         ({"learning_rate": 0}, "greater than 0"),
         ({"warmup": 1.0}, "less than 1"),
-        ({"overlength": "cut"}, "truncate_prompt"),
+        ({"overlength": "cut"}, "truncate-prompt"),
         ({"learing_rate": 1e-4}, "Extra inputs"),
     ],
 )

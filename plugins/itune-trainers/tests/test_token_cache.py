@@ -101,7 +101,7 @@ def test_what_comes_out_is_what_went_in(
 
     def outcome(make: Callable[[Encoder], Any], cache: Any) -> Any:
         try:
-            return make(Encoder(tokenizer, longest, "truncate", cache))
+            return make(Encoder(tokenizer, longest, "truncate-response", cache))
         except (OverLength, RowError) as error:
             return type(error), str(error)
 

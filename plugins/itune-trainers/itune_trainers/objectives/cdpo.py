@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from itune_trainers.objective import Logps
+from itune_trainers.algorithm import Logps
 from itune_trainers.objectives.dpo import DPO
 from itune_trainers.pairs import ReferenceSettings
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
 
-from itune_trainers.objective import Logps
+from itune_trainers.algorithm import Logps
 from itune_trainers.objectives.apo_zero import APOZero
 from itune_trainers.objectives.cdpo import CDPO
 from itune_trainers.objectives.cpo import CPO

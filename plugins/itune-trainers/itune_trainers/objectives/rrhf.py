@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from itune_core.api import Input, Kind, Record, RowError
+from itune_trainers.algorithm import Logps
 from itune_trainers.examples import Encoder, Example
-from itune_trainers.objective import Logps, Objective
+from itune_trainers.objective import Objective
 from itune_trainers.pairs import PairSettings
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from itune_trainers.objective import Logps
+from itune_trainers.algorithm import Logps
 from itune_trainers.pairs import PairObjective, Pairs, ReferenceSettings
 
 if TYPE_CHECKING:
