@@ -29,12 +29,14 @@ TEST_TOOLS = [
     "pytest-xdist",
     "hypothesis",
     "trl",
+    "bitsandbytes",
     "ruff",
     "uv",
     "tensorboardX",
 ]
 DOCS_TOOLS = ["sphinx", "myst-parser", "furo", "sphinx-copybutton", "pytest"]  # the kit that it describes needs pytest
-BENCHMARKS = ["startup", "plugins", "hooks", "lock", "formatting", "mixing", "quickstart", "overhead", "sft_vs_trl"]
+BENCHMARKS = ["startup", "plugins", "hooks", "lock", "formatting", "mixing", "quickstart", "overhead"]
+BENCHMARKS += ["sft_vs_trl", "dpo_vs_trl", "objectives_vs_trl", "rrhf_vs_plain", "second_run"]
 
 
 def _install_workspace(session: nox.Session, *tools: str) -> None:
@@ -118,6 +120,17 @@ def bench(session: nox.Session) -> None:
     session.env["OMP_NUM_THREADS"] = "1"
     for name in session.posargs or BENCHMARKS:
         session.run("python", f"benchmarks/{name}.py", "--json", f"benchmarks/results/{name}.json")
+
+
+@nox.session
+def study(session: nox.Session) -> None:
+    """Every objective on the same real pairs (about two hours; stopped, it goes on where it was). The rows are those of
+    ``ITUNE_TEST_DATA``; arguments go to ``itune run``."""
+    _install_workspace(session)
+    _quiet_environment(session)
+    data = os.environ.get("ITUNE_TEST_DATA", str(ROOT.parent / "shared" / "data"))
+    recipe = "examples/objectives/recipe.yaml"
+    session.run("itune", "run", recipe, "--set", f"vars.data={Path(data).resolve()}", *session.posargs)
 
 
 @nox.session

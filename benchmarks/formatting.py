@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from alpaca_rows import data_folder
+from real_rows import data_folder
 from timing import QUIET, THREADS, Contender, race, save, spent, table
 
 CPU_GOAL = 1.5
@@ -40,13 +40,13 @@ def main() -> None:
             own = folder / f"map-{turn}"
             own.mkdir()
             script = Path(__file__).parent / "peers" / "map_alpaca.py"
-            cpu, printed = spent([sys.executable, str(script), str(rows), str(own)], folder=folder)
+            cpu, _, printed = spent([sys.executable, str(script), str(rows), str(own)], folder=folder)
             saved["map"] = own / "records"
             return {"cpu": cpu, **json.loads(printed.splitlines()[-1])}
 
         def ours(turn: int) -> dict[str, Any]:
             home = folder / f"home-{turn}"
-            cpu, _ = spent(
+            cpu, *_ = spent(
                 [*ITUNE, "run", str(_recipe(folder, rows))], folder=folder, environment={"ITUNE_HOME": str(home)}
             )
             (saved["itune"],) = home.glob("store/**/records")

@@ -8,13 +8,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from alpaca_rows import alpaca_rows, write_jsonl
-from sft_recipe import MODEL, measure_machine, run_itune, write_recipe
+from real_rows import alpaca_rows, write_jsonl
 from timing import Contender, race, save, spent, table
+from training_recipe import bench, measure_machine, run_itune, write_recipe
 
 GOAL = 1.03
 
@@ -28,28 +27,22 @@ def main() -> None:
     given = arguments.parse_args()
 
     from itune_core.cli.opening import TORCH_SETTINGS
-    from itune_core.engine.digest import FileDigests
-    from itune_core.engine.models import Resolver
-    from itune_torch import load_tokenizer, resolve
 
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        source = Resolver(FileDigests(folder / "digests.json"), False, folder).find(MODEL)
-        resolve(source)
-        rows = write_jsonl(alpaca_rows(load_tokenizer(source), given.rows), folder / "rows.jsonl")
-        recipe = write_recipe(folder, given.dtype)
+    with bench() as (folder, _, tokenizer):
+        rows = write_jsonl(alpaca_rows(tokenizer, given.rows), folder / "rows.jsonl")
+        recipe = write_recipe(folder, given.dtype, {"sft": "sft"}, dtype=given.dtype)
         measure_machine(recipe)
 
         def by_hand(turn: int) -> dict[str, Any]:
             script = Path(__file__).parent / "peers" / "own_trainer.py"
             own = folder / f"own-{turn}"
             own.mkdir()
-            cpu, printed = spent(
+            used = spent(
                 [sys.executable, str(script), str(rows), str(own), given.dtype],
                 folder=folder,
                 environment=TORCH_SETTINGS,
             )
-            return {"cpu": cpu, **json.loads(printed.splitlines()[-1])}
+            return {"cpu": used.cpu, **json.loads(used.printed.splitlines()[-1])}
 
         base = Contender(f"trainer by hand, {given.dtype}", by_hand)
         contenders = [base, Contender(f"itune run, {given.dtype}", lambda turn: run_itune(recipe, turn))]

@@ -35,7 +35,7 @@ def main() -> None:
         def listing(environment: dict[str, str], expected: int) -> Contender:
             def run(turn: int) -> dict[str, Any]:
                 itune = [sys.executable, "-m", "itune_core.cli.main", "plugins", "list", "--json"]
-                cpu, printed = spent(itune, folder=folder, environment=environment)
+                cpu, _, printed = spent(itune, folder=folder, environment=environment)
                 listed = sum(row["distribution"].startswith("crowd-") for row in json.loads(printed))
                 if listed != expected:
                     sys.exit(f"{listed} of {expected} plugins were listed")

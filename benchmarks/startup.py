@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _contender(name: str, command: Sequence[str], folder: Path) -> Contender:
-    return Contender(name, lambda turn: {"cpu": spent(command, folder=folder)[0]})
+    return Contender(name, lambda turn: {"cpu": spent(command, folder=folder).cpu})
 
 
 def _median(contender: Contender) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -13,10 +12,20 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import Any, NamedTuple
 
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 QUIET = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+
+
+class Spent(NamedTuple):
+    """What a process used: CPU seconds (user and system) of it and all it started, its peak memory (that of the largest
+    process, in 10^6 bytes), and what it printed."""
+
+    cpu: float
+    peak_mb: float
+    printed: str
 
 
 @dataclass
@@ -39,25 +48,29 @@ class Contender:
         return min(float(turn["cpu"]) for turn in self.turns)
 
 
-def spent(command: Sequence[str], *, folder: Path, environment: Mapping[str, str] | None = None) -> tuple[float, str]:
-    """Run a command to its end; CPU seconds (user and system) of it and all it started, and what it printed.
+def spent(command: Sequence[str], *, folder: Path, environment: Mapping[str, str] | None = None) -> Spent:
+    """Run a command to its end.
 
     Raises:
         SystemExit: it failed.
     """
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env={**os.environ, **THREADS, **QUIET, **(environment or {})},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-4000:]}")
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout
+    with TemporaryFile() as printed, TemporaryFile() as complaints:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, **THREADS, **QUIET, **(environment or {})},
+            stdout=printed,
+            stderr=complaints,
+        )
+        _, status, used = os.wait4(process.pid, 0)  # also counts the children that it waited for
+        process.returncode = os.waitstatus_to_exitcode(status)
+        texts = []
+        for stream in (printed, complaints):
+            stream.seek(0)
+            texts.append(stream.read().decode())
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{texts[1][-4000:]}")
+    return Spent(used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e6, texts[0])
 
 
 def race(contenders: Sequence[Contender], repeats: int) -> None:

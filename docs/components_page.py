@@ -18,10 +18,10 @@ from settings_table import settings_table
 from smallest_recipe import smallest_recipe
 
 from itune_core.api import ComponentConfig, Kind
-from itune_core.api.components import STAGE_BASES
 from itune_core.api.hookspecs import RESOURCES, STAGES
 from itune_core.plugins import catalog, loader
 from itune_core.plugins.catalog import Entry
+from itune_core.plugins.contract import STAGE_BASES
 from itune_core.plugins.policy import Policy
 from itune_core.plugins.session import LIFECYCLE_HOOKS, check_extension
 

@@ -18,15 +18,16 @@ from generated import write_or_check
 from settings_table import settings_table
 
 from itune_core.api import asking, context, hookspecs, outcomes
-from itune_core.api.components import STAGE_BASES, Component
+from itune_core.api.components import Component
 from itune_core.api.hookspecs import STAGES, Lifecycle
 from itune_core.api.records import Kind
 from itune_core.plugins import contract, session
-from itune_core.plugins.contract import ANSWERS, EASY_METHODS
+from itune_core.plugins.contract import ANSWERS, EASY_METHODS, STAGE_BASES
 
 OUTCOMES = (outcomes.Keep, outcomes.Drop, outcomes.Failed, outcomes.Created, outcomes.Drawn, outcomes.Mix,
             outcomes.TrainedModel, outcomes.Evaluation)  # fmt: skip
-REQUESTS = ((asking.Ask, asking.Answer), (asking.LogProbs, asking.TokenLogProbs), (asking.Embed, asking.Vectors))
+REQUESTS = ((asking.Ask, asking.Answer), (asking.LogProbs, asking.TokenLogProbs),
+            (asking.Rewards, asking.AnswerRewards), (asking.Embed, asking.Vectors))  # fmt: skip
 
 
 def lines() -> Iterator[str]:

@@ -15,7 +15,7 @@ from itune_core.testing.context import BenchContext
 from itune_trainers.objectives.sft import SFT
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from sft_recipe import MODEL, SETTINGS
+from training_recipe import MODEL, SETTINGS
 
 rows, folder, dtype = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 messages = [json.loads(line)["messages"] for line in rows.read_text("utf-8").splitlines()]

@@ -1,4 +1,4 @@
-"""Plain TRL: the script a user would write. Arguments: model folder, rows.jsonl, output folder."""
+"""Plain TRL: the script a user would write. Arguments: model folder, rows.jsonl, output folder, more of SFTConfig."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import SFTConfig, SFTTrainer
 
-model, rows, output = sys.argv[1:]
+model, rows, output, options = sys.argv[1:]
 with open(rows, encoding="utf-8") as stream:
     messages = [json.loads(line)["messages"] for line in stream]
 trainer = SFTTrainer(
@@ -28,6 +28,7 @@ trainer = SFTTrainer(
         save_strategy="no",
         disable_tqdm=True,
         train_sampling_strategy="sequential",  # the order of the file, so that the losses can be compared
+        **json.loads(options),
     ),
     train_dataset=Dataset.from_list([{"prompt": row[:-1], "completion": row[-1:]} for row in messages]),
     processing_class=AutoTokenizer.from_pretrained(model),

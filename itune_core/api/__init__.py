@@ -26,6 +26,7 @@ from itune_core.api.records import (
 if TYPE_CHECKING:
     from itune_core.api.asking import (
         Answer,
+        AnswerRewards,
         Ask,
         Completion,
         Embed,
@@ -33,14 +34,13 @@ if TYPE_CHECKING:
         Message,
         Reply,
         Request,
+        Rewards,
         TokenLogProbs,
         Vectors,
     )
     from itune_core.api.components import (
-        Backend,
         Component,
         Evaluator,
-        Executor,
         Filter,
         Formatter,
         Generator,
@@ -53,16 +53,19 @@ if TYPE_CHECKING:
     from itune_core.api.context import Context, Facts, Finished
     from itune_core.api.fields import ComponentConfig, InputFile, ModelRef, Runtime, Secret, StepRef
     from itune_core.api.models import Architecture, ModelSource
-    from itune_core.api.outcomes import Created, Drawn, Drop, Evaluation, Failed, Keep, Mix, TrainedModel, Used
+    from itune_core.api.outcomes import Check, Created, Drawn, Drop, Evaluation, Failed, Keep, Mix, TrainedModel, Used
     from itune_core.api.randomness import derive_rng, derive_seed
     from itune_core.api.reading import BadRow, HubDataset, Reading, Row, read_rows
+    from itune_core.api.resources import Backend, Executor
 
 __all__ = [
     "Answer",
+    "AnswerRewards",
     "Architecture",
     "Ask",
     "Backend",
     "BadRow",
+    "Check",
     "Completion",
     "Component",
     "ComponentConfig",
@@ -102,6 +105,7 @@ __all__ = [
     "Record",
     "Reply",
     "Request",
+    "Rewards",
     "Row",
     "RowError",
     "Runtime",
@@ -130,7 +134,7 @@ __all__ = [
     "text",
 ]
 
-_LATER = ("asking", "components", "context", "fields", "models", "outcomes", "randomness", "reading")
+_LATER = ("asking", "components", "context", "fields", "models", "outcomes", "randomness", "reading", "resources")
 """Modules imported when one of their names is first asked for: they cost pydantic and thirty classes, and ``itune
 plugins list`` needs none of them. A function named as its module is (``records``, ``parts``) cannot wait: importing the
 module would hide it."""

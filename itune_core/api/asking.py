@@ -66,6 +66,25 @@ class LogProbs:
 
 
 @dataclass(frozen=True)
+class Rewards:
+    """Ask a reward model how good each of some answers to one prompt is.
+
+    Args:
+        model: name of a reward model or of a step that trains one.
+        prompt: messages; ends with a user, tool or system turn.
+        completions: the answers, each a list of messages; every answer is judged by itself and has its own journal
+            entry, so that more answers to the same prompt cost only what is new.
+        max_length: most tokens of prompt and one completion together; a longer record is a
+            :class:`~itune_core.api.errors.RowError`, nothing is cut.
+    """
+
+    model: str
+    prompt: Sequence[Message]
+    completions: Sequence[Sequence[Message]]
+    max_length: int = 2048
+
+
+@dataclass(frozen=True)
 class Embed:
     """Ask an embedding model for one unit-length vector per text."""
 
@@ -73,7 +92,7 @@ class Embed:
     texts: Sequence[str]
 
 
-Request = Ask | LogProbs | Embed
+Request = Ask | LogProbs | Rewards | Embed
 
 
 @dataclass(frozen=True)
@@ -116,10 +135,21 @@ class TokenLogProbs:
 
 
 @dataclass(frozen=True)
+class AnswerRewards:
+    """What a :class:`Rewards` receives: one number per completion, larger is better. Only differences between answers
+    to one prompt mean something: a reward model is trained on nothing else."""
+
+    values: Sequence[float]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True)
 class Vectors:
     """What an :class:`Embed` receives: ``len(texts)`` vectors of equal dimension, each of length 1."""
 
     values: Sequence[Sequence[float]]
 
 
-Reply = Answer | TokenLogProbs | Vectors
+Reply = Answer | TokenLogProbs | AnswerRewards | Vectors

@@ -1,4 +1,4 @@
-"""Base classes: one per stage, and the two kinds of resource.
+"""Base classes: one per stage.
 
 A component is a plain class with a nested ``Config``. The base class implements the stage's hook on one easy method, so
 that an author writes only what is particular::
@@ -22,17 +22,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Generator as PyGenerator
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from itune_core.api.asking import Answer, Ask, Embed, LogProbs, TokenLogProbs, Vectors
 from itune_core.api.context import Context, Facts
-from itune_core.api.errors import RowError
+from itune_core.api.errors import ModelError, RowError
 from itune_core.api.fields import ComponentConfig, InputFile, ModelRef
 from itune_core.api.hookspecs import hookimpl
 from itune_core.api.models import ModelSource
-from itune_core.api.outcomes import Created, Drawn, Drop, Evaluation, Failed, Keep, Mix, TrainedModel, Used
+from itune_core.api.outcomes import Check, Created, Drawn, Drop, Evaluation, Failed, Keep, Mix, TrainedModel, Used
 from itune_core.api.randomness import derive_rng
 from itune_core.api.reading import BadRow, HubDataset, Reading, Row, hub_rows, read_rows, settled
 from itune_core.api.records import Kind, Record, records
@@ -89,6 +89,12 @@ class Component:
         """Names of the inputs that a smallest use of it gives: the required ones; where none is, the first."""
         required = tuple(name for name, spec in cls.inputs.items() if spec.required)
         return required or tuple(cls.inputs)[:1]
+
+    @classmethod
+    def inputs_for(cls, config: Any) -> Mapping[str, Input]:
+        """:attr:`inputs` under these settings: the same names, and of the kinds there some. Override where a setting
+        decides which kinds of record it takes, so that a recipe is checked, and records are cast, accordingly."""
+        return cls.inputs
 
     def reads(self) -> Sequence[str]:
         """The score columns it reads (``score.<step>[.<part>]``); only these enter its artifact key."""
@@ -310,6 +316,20 @@ class Trainer(Component):
         """Each training row as the model sees it: ``(record id, [(token text, whether it is trained on)])``."""
         raise TypeError(f"{type(self).__name__} shows no tokens")
 
+    def merge(self, source: ModelSource, folder: Path, dtype: Literal["float32", "bfloat16"]) -> Mapping[str, Any]:
+        """Save the model of `source` in the empty `folder`, its adapter in the weights, in `dtype`; with its tokenizer.
+
+        Returns:
+            The largest ``difference`` of an output to those of the adapter on its base in float32, the ``largest`` of
+            these, the most that the ``adapter`` changes them; how many ``rows`` and ``tokens`` were compared. More than
+            rounding explains is a `ModelError`.
+        """
+        raise ModelError("E-MODEL-018", f"{type(self).__name__} cannot merge an adapter", fix="leave --merge out")
+
+    def selftest(self, context: Context) -> Iterator[Check]:
+        """Try out, on the model of the config, what a training relies on; finding by finding, and without data."""
+        raise ModelError("E-MODEL-019", f"{type(self).__name__} has no self-test", fix="try --uses trainers/sft")
+
     @hookimpl
     def itune_train(self, inputs: Inputs, context: Context) -> TrainedModel:
         return self.train(inputs, context)
@@ -350,72 +370,3 @@ class Evaluator(Component):
         by_model = {model: [row for row in table if row["model"] == model] for model in self.config.models}
         metrics = {model: self.summarise(measured) for model, measured in by_model.items() if measured}
         return Evaluation(metrics, table, failed)
-
-
-class Backend(Component):
-    """A language model that answers requests (entry-point group ``itune.backends``).
-
-    Lives from the first request of a step to its end. Requests come in batches; the replies go back in the same order,
-    :class:`Failed` in the place of what could not be answered.
-
-    Attributes:
-        needs_weights: whether it loads the model itself (then ``open`` gets its source) or asks a server.
-    """
-
-    stage = "backends"
-    inputs = {}
-    outputs = ()
-    needs_weights: ClassVar[bool] = True
-
-    class Config(ComponentConfig):
-        """Settings of an entry under ``models:`` that every backend has."""
-
-        model: str = Field(description="embedded:NAME, a hub id, a local folder, or the name a server knows.")
-        revision: str | None = Field(
-            None, description="Commit or tag of a hub model; unset: the newest, shown as unpinned."
-        )
-
-    def served_identity(self) -> str:
-        """What pins a model that is served by somebody else, as far as it can be: name, revision, address."""
-        raise TypeError(f"{type(self).__name__} loads its weights itself")
-
-    def open(self, source: ModelSource | None) -> None:
-        """Get ready: load the weights, or reach the server."""
-
-    def close(self) -> None:
-        """Free what :meth:`open` took."""
-
-    def render(self, request: Ask | LogProbs, source: ModelSource | None) -> str:
-        """The text that the model would see, without loading its weights; roles in brackets where a server renders."""
-        turns = request.messages if isinstance(request, Ask) else [*request.prompt, *request.completion]
-        return "\n".join(f"[{turn['role']}] {turn['content']}" for turn in turns)
-
-    def generate(self, requests: Sequence[tuple[Ask, Sequence[int]]]) -> Iterable[Answer | Failed]:
-        """Answer each `Ask`; its second part is one seed per draw wanted."""
-        raise TypeError(f"{type(self).__name__} does not generate text")
-
-    def logprobs(self, requests: Sequence[LogProbs]) -> Iterable[TokenLogProbs | Failed]:
-        """Score each request's completion tokens."""
-        raise TypeError(f"{type(self).__name__} does not give log-probabilities")
-
-    def embed(self, requests: Sequence[Embed]) -> Iterable[Vectors | Failed]:
-        """Embed each request's texts."""
-        raise TypeError(f"{type(self).__name__} does not embed text")
-
-
-class Executor(Component):
-    """Carries per-row work (entry-point group ``itune.executors``): other processes, a cluster."""
-
-    stage = "executors"
-    inputs = {}
-    outputs = ()
-
-    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any | Failed]:
-        """`function` of every item, in order; where it raises a ``RowError``, :class:`Failed` in its place."""
-        raise TypeError(f"{type(self).__name__} must define map()")
-
-
-STAGE_BASES: Mapping[str, type[Component]] = {
-    base.stage: base for base in (Formatter, Generator, Filter, Scorer, Mixer, Trainer, Evaluator, Backend, Executor)
-}
-"""Stage name to the class that its components derive from."""

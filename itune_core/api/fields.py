@@ -73,7 +73,11 @@ class Marked:
 
 
 def marked(config: BaseModel) -> Iterator[Marked]:
-    """Every marked value in `config`, walking nested models, lists, mappings and unions; None is skipped."""
+    """Every marked value in `config`, walking nested models, lists, mappings and unions.
+
+    None is skipped, but not where a setting is of how the work is done: unset, it is no more part of the result than
+    set.
+    """
     for name, info in type(config).model_fields.items():
         annotation: Any = info.annotation
         for marker in info.metadata:
@@ -83,8 +87,6 @@ def marked(config: BaseModel) -> Iterator[Marked]:
 
 
 def _walk(place: tuple[str | int, ...], annotation: Any, value: Any, many: bool) -> Iterator[Marked]:
-    if value is None:
-        return
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         found = [item for item in annotation.__metadata__ if isinstance(item, Marker)]

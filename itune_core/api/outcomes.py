@@ -134,3 +134,22 @@ class Evaluation:
     metrics: Mapping[str, Mapping[str, float]]
     table: Iterable[Mapping[str, Any]] = ()
     failed: Mapping[str, Failed] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding of a trainer's self-test.
+
+    Attributes:
+        name: what was tried, in a few words.
+        passed: whether it holds.
+        figure: what was measured; None where nothing could be.
+        tolerance: the figure's bound, in words or as a number: ``0.0001``, ``above 0``, ``3``.
+        note: what `figure` counts, or why the check failed.
+    """
+
+    name: str
+    passed: bool
+    figure: float | None
+    tolerance: float | str | None
+    note: str

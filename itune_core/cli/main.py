@@ -41,6 +41,8 @@ COMMANDS = {
     "plugins": "List and describe what is installed.",
     "doctor": "Check this machine and installation.",
     "chat": "Talk to a model that a step has trained.",
+    "export": "Write the model of a training step into a folder, with a card.",
+    "selftest": "Try out on a model what a training relies on.",
 }
 """Command to its one line of help, in the order of help."""
 

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from itune_core.cli.terminal import safe
-from itune_core.plugins.catalog import GROUPS
 
 
 def _stages(incomplete: str) -> list[str]:
-    return [stage for stage in GROUPS if stage.startswith(incomplete)]
+    from itune_core.scaffold.stages import STAGES
+
+    return [stage for stage in STAGES if stage.startswith(incomplete)]
 
 
 def new(
@@ -24,6 +25,8 @@ def new(
     ] = None,
 ) -> None:
     """Write a new distribution with one component of STAGE: code, tests, licence, README and a publishing workflow.
+
+    Besides the stages there is `objectives`: a trainer that is told by its loss alone.
 
     The component works as it is, and passes its own tests; put your own behaviour in its place. Nothing is overwritten.
     """

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
-from pydantic import ValidationError
 
 from itune_core.api.errors import DataError, RecipeError, RowError
+from itune_core.cli.bench import bench_context, configure, setting, settled
 from itune_core.cli.opening import Allow
 from itune_core.cli.terminal import safe
 from itune_core.recipe.settings import absolute
@@ -20,9 +19,6 @@ from itune_core.recipe.settings import absolute
 if TYPE_CHECKING:
     import datasets
 
-    from itune_core.api.components import Component
-    from itune_core.engine.serving import Served
-    from itune_core.plugins.policy import Policy
 
 app = typer.Typer(help="Run one component on a file of rows, without a recipe.")
 
@@ -60,16 +56,16 @@ def try_(
     cls = loader.load(catalog.find(stage, name), policy)
     if stage not in ("formatters", "generators", "filters", "scorers", "mixers", "evaluators"):
         raise RecipeError("E-TRY-001", f"{label} cannot be tried", fix="use it in a recipe with a small input")
-    values = dict(_setting(text) for text in settings)
+    values = dict(setting(text) for text in settings)
     if stage == "formatters":
         if not {"path", "hub"} & values.keys():
             values["path"] = absolute(_given(rows, label), Path.cwd())
         values = {"limit": limit, **values}
-    component = _configure(cls, label, values)
+    component = configure(cls, label, values)
     with tempfile.TemporaryDirectory(prefix="itune-try-") as folder:
         if stage == "formatters":
-            component = _settled(component, Path(folder))
-        context = _context(component, label, seed, Path(folder), policy)
+            component = settled(component, Path(folder))
+        context = bench_context(label, seed, Path(folder), policy)
         call: dict[str, Any] = {"context": context}
         ids: list[str] = []
         if stage != "formatters":
@@ -80,83 +76,10 @@ def try_(
             typer.echo(safe(json.dumps(line, ensure_ascii=False, default=str)))
 
 
-def _setting(text: str) -> tuple[str, Any]:
-    key, separator, value = text.partition("=")
-    if not separator:
-        raise RecipeError("E-TRY-002", f"--with {text!r} has no '='", fix="write --with key=value")
-    try:
-        return key, float(value) if value.lower().count("e") == 1 and value[0].isdigit() else yaml.safe_load(value)
-    except (yaml.YAMLError, ValueError):
-        return key, value
-
-
-def _configure(cls: type[Component], label: str, values: Mapping[str, Any]) -> Component:
-    try:
-        return cls(cls.Config(**values))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise RecipeError(
-            "E-TRY-003", f"{label}: {where}: {first['msg']}", fix=f"itune plugins show {label} lists its settings"
-        ) from error
-
-
 def _given(rows: str | None, label: str) -> str:
     if rows is None:
         raise RecipeError("E-TRY-005", f"{label} is tried on rows", fix="add --rows FILE, or --rows - and pipe them in")
     return rows
-
-
-def _settled(component: Component, folder: Path) -> Component:
-    from itune_core.engine.facts import MachineFacts
-
-    return type(component)(component.settle(MachineFacts(folder / "machine.json")))
-
-
-def _context(component: Component, label: str, seed: int, folder: Path, policy: Policy) -> Any:
-    from itune_core.api.randomness import derive_seed
-    from itune_core.engine.context import StepContext
-    from itune_core.engine.digest import FileDigests
-    from itune_core.engine.facts import MachineFacts
-    from itune_core.engine.journal import Journal
-    from itune_core.engine.local import map_local
-    from itune_core.engine.models import Resolver
-    from itune_core.engine.serving import Serving
-
-    resolver = Resolver(FileDigests(folder / "digests.json"), False, Path.cwd())
-    facts = MachineFacts(folder / "machine.json")
-    serving = Serving(
-        lambda spec: _served(spec, resolver, facts, policy),
-        Journal(folder / "journal.sqlite"),
-        lambda *place: derive_seed(seed, label, *place),
-    )
-    return StepContext(
-        scratch=folder,
-        seed=seed,
-        component=label,
-        code="",
-        models=resolver.find,
-        serving=serving,
-        mapper=lambda function, items: map_local(function, items, 1),
-        part=lambda key, make: _part(folder / key, make),
-        report=lambda done, total, figures: None,
-    )
-
-
-def _part(folder: Path, make: Any) -> Path:
-    folder.mkdir()
-    make(folder)
-    return folder
-
-
-def _served(spec: str, resolver: Any, facts: Any, policy: Policy) -> Served:
-    from itune_core.engine.serving import Served
-    from itune_core.plugins import catalog, loader
-
-    cls: Any = loader.load(catalog.find("backends", "transformers"), policy)
-    backend = cls(cls(cls.Config(model=spec)).settle(facts))
-    source = resolver.find(spec)
-    return Served(backend, source, source.identity)
 
 
 def _records(path: str, limit: int) -> datasets.Dataset:

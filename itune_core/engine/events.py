@@ -38,7 +38,7 @@ class Events:
     def progress(self, step: str, done: int, total: int | None, figures: Mapping[str, float]) -> None:
         """A step is this far."""
         now = time.monotonic()
-        due = now - self._written.get(step, float("-inf")) >= EVERY or done == total
+        due = now - self._written.get(step, float("-inf")) >= EVERY or done in (0, total)
         if due:
             self._written[step] = now
         self._emit({"event": "progress", "step": step, "done": done, "total": total, **figures}, write=due)

@@ -5,13 +5,14 @@ Finding and pinning need no torch; reading weights is `itune_torch`'s.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from itune_core.api.errors import ModelError
-from itune_core.api.models import ModelSource
+from itune_core.api.models import Architecture, ModelSource
 from itune_core.engine import digest, embedded, home
 
 HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
@@ -111,4 +112,15 @@ def _saved(files: Path, identity: str, spec: str, cache: Path) -> ModelSource:
     """The source of a folder as its library saved it."""
     if (files / "modules.json").is_file():
         return ModelSource(files, "sentence-transformers", identity, spec, cache=cache, architecture="embedding")
-    return ModelSource(files, "transformers", identity, spec, cache=cache)
+    return ModelSource(
+        files, "transformers", identity, spec, cache=cache, architecture=_architecture(files / "config.json")
+    )
+
+
+def _architecture(config: Path) -> Architecture:
+    """What a saved model computes. That a head over whole sequences gives one number, and is no classifier, is seen
+    when it is loaded."""
+    saved = json.loads(config.read_text("utf-8")) if config.is_file() else {}
+    if any(name.endswith("ForSequenceClassification") for name in saved.get("architectures") or ()):
+        return "reward"
+    return "seq2seq" if saved.get("is_encoder_decoder") else "causal"

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from itune_core.api.components import Backend, Component
+from itune_core.api.components import Component
 from itune_core.api.errors import ModelError
 from itune_core.api.fields import INPUT_FILE
 from itune_core.api.models import ModelSource
+from itune_core.api.resources import Backend
 from itune_core.engine import digest, keys
 from itune_core.engine.errors import RunError
 from itune_core.engine.extensions import Extension

@@ -9,6 +9,7 @@ from typing import Any
 
 from itune_core.api.asking import (
     Answer,
+    AnswerRewards,
     Ask,
     Completion,
     Embed,
@@ -16,12 +17,13 @@ from itune_core.api.asking import (
     Message,
     Reply,
     Request,
+    Rewards,
     TokenLogProbs,
     Vectors,
 )
-from itune_core.api.components import Backend
 from itune_core.api.models import ModelSource
 from itune_core.api.outcomes import Failed
+from itune_core.api.resources import Backend
 from itune_core.engine.asking import Question
 from itune_core.engine.errors import RunError
 from itune_core.engine.journal import Journal
@@ -45,7 +47,7 @@ class Served:
 
 @dataclass
 class _Item:
-    """One entry of the journal that a wave needs: a draw, a scored completion, an embedded text."""
+    """One entry of the journal that a wave needs: a draw, a scored or judged completion, an embedded text."""
 
     key: str
     question: Mapping[str, Any]
@@ -149,6 +151,9 @@ def _questions(question: Question, seed: Callable[[str, int, int], int]) -> list
     request = question.request
     if isinstance(request, LogProbs):
         return [({"logprobs": [_plain(request.prompt), _plain(request.completion)]}, 0)]
+    if isinstance(request, Rewards):
+        prompt = _plain(request.prompt)
+        return [({"reward": [prompt, _plain(completion)]}, 0) for completion in request.completions]
     if isinstance(request, Embed):
         return [({"embed": text}, 0) for text in request.texts]
     asked = {
@@ -172,10 +177,19 @@ def _replies(backend: Backend, kind: type, items: Sequence[_Item]) -> Iterable[A
     elif kind is LogProbs:
         for scored in backend.logprobs([item.request for item in items]):  # type: ignore[misc]
             yield scored if isinstance(scored, Failed) else list(scored.values)
+    elif kind is Rewards:
+        for judged in backend.rewards([_with_one_completion(item) for item in items]):
+            yield judged if isinstance(judged, Failed) else judged.values[0]
     else:
         texts = [Embed(item.request.model, (item.question["embed"],)) for item in items]
         for vectors in backend.embed(texts):
             yield vectors if isinstance(vectors, Failed) else list(vectors.values[0])
+
+
+def _with_one_completion(item: _Item) -> Rewards:
+    """The request with the completion alone that this entry is about."""
+    prompt, completion = item.question["reward"]
+    return Rewards(item.request.model, prompt, (completion,), item.request.max_length)  # type: ignore[union-attr]
 
 
 def _assemble(request: Request, answers: Sequence[Any]) -> Reply | Failed:
@@ -186,4 +200,6 @@ def _assemble(request: Request, answers: Sequence[Any]) -> Reply | Failed:
         return Answer(tuple(Completion(**answer) for answer in answers))
     if isinstance(request, LogProbs):
         return TokenLogProbs(answers[0])
+    if isinstance(request, Rewards):
+        return AnswerRewards(answers)
     return Vectors(answers)

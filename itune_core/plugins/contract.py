@@ -10,12 +10,28 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from itune_core.api.components import STAGE_BASES, Component, Input, Mixer
+from itune_core.api.components import (
+    Component,
+    Evaluator,
+    Filter,
+    Formatter,
+    Generator,
+    Input,
+    Mixer,
+    Scorer,
+    Trainer,
+)
 from itune_core.api.errors import PluginError
 from itune_core.api.fields import ComponentConfig
 from itune_core.api.hookspecs import STAGES
+from itune_core.api.resources import Backend, Executor
 from itune_core.plugins import session
 from itune_core.plugins.catalog import Entry
+
+STAGE_BASES: Mapping[str, type[Component]] = {
+    base.stage: base for base in (Formatter, Generator, Filter, Scorer, Mixer, Trainer, Evaluator, Backend, Executor)
+}
+"""Stage name to the class that its components derive from."""
 
 EASY_METHODS: Mapping[str, tuple[str, ...]] = {
     "formatters": ("format",),
@@ -29,7 +45,7 @@ EASY_METHODS: Mapping[str, tuple[str, ...]] = {
 }
 """What an author writes where the hook itself is not overridden. A backend defines any of :data:`ANSWERS`."""
 
-ANSWERS = ("generate", "logprobs", "embed")
+ANSWERS = ("generate", "logprobs", "rewards", "embed")
 
 
 def check_component(loaded: object, entry: Entry) -> type[Component]:

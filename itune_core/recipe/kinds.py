@@ -80,8 +80,10 @@ class Kinds:
         component = variant.draft.component
         if component is None:
             return
+        settings = variant.draft.settings
+        inputs = component.inputs_for(settings.config) if settings and settings.valid else component.inputs
         flows = {
-            name: tuple(flow for source in sources if (flow := self._flow(variant, component.inputs[name], source)))
+            name: tuple(flow for source in sources if (flow := self._flow(variant, inputs[name], source)))
             for name, sources in variant.sources.items()
         }
         self.flows[variant.name] = flows

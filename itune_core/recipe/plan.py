@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from itune_core.api.components import Backend, Component
+from itune_core.api.components import Component
 from itune_core.api.fields import INPUT_FILE, MODEL_REF
 from itune_core.api.records import Kind
+from itune_core.api.resources import Backend
 from itune_core.plugins import catalog, loader
 from itune_core.plugins.catalog import Entry
 from itune_core.plugins.locks import drift

@@ -59,6 +59,10 @@ class RunArtifacts:
         head = view.select(np.arange(min(limit, len(view))))
         return [dict(record) for record in records(head.dataset)]
 
+    def input_views(self, step: str, name: str) -> list[View]:
+        """The rows that an input of `step` read; what they are made of must be readable."""
+        return self._flow.input(step, name)
+
     def inputs(self, step: str, ids: Container[str]) -> dict[str, dict[str, Any]]:
         """Rows of the first input of `step` by id, as the step read them; none if they cannot be read."""
         feeds = next(iter(self.run.nodes()[step].inputs.values()), ())

@@ -14,6 +14,7 @@ from itune_core.plugins import catalog
 from itune_core.plugins.catalog import CORE
 from itune_core.plugins.policy import FIRST_PARTY
 from itune_core.scaffold.errors import ScaffoldError
+from itune_core.scaffold.stages import STAGES
 
 NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 LONGEST = 30
@@ -26,6 +27,7 @@ LIBRARIES = (CORE, "itune-torch")
 TEMPLATE_CLASSES = frozenset(
     {
         "AdamW",
+        "Answers",
         "Any",
         "BenchContext",
         "Callable",
@@ -37,9 +39,13 @@ TEMPLATE_CLASSES = frozenset(
         "Iterator",
         "Literal",
         "Mapping",
+        "PairObjective",
+        "Pairs",
         "Path",
         "PyGenerator",
+        "ReferenceSettings",
         "Sequence",
+        "Tensor",
         "ThreadPoolExecutor",
     }
 )
@@ -51,12 +57,18 @@ class Names:
     """What a component is called, wherever it is named.
 
     Attributes:
-        stage: ``filters``.
+        template: what was asked for: a stage, ``filters``, or ``objectives``, which are trainers.
         name: what a recipe says after the slash: ``my-filter``.
     """
 
-    stage: str
+    template: str
     name: str
+
+    @property
+    def stage(self) -> str:
+        """Of what it is a component: ``filters``; of an objective ``trainers``."""
+        known = STAGES.get(self.template)
+        return known.group if known and known.group else self.template
 
     @property
     def label(self) -> str:
@@ -89,8 +101,12 @@ class Names:
         return re.sub(r"[^A-Z]", "", self.name.upper())
 
 
-def choose(stage: str, name: str) -> Names:
+def choose(template: str, name: str) -> Names:
     """The names of a new component, if they are good ones and free.
+
+    Args:
+        template: what it is to be: a stage, or ``objectives``.
+        name: what a recipe is to say after the slash.
 
     Raises:
         PluginError: ``E-PLUGIN-003`` there is no such stage.
@@ -98,15 +114,15 @@ def choose(stage: str, name: str) -> Names:
             it; ``E-SCAFFOLD-003`` it would be called as one of itune's own distributions; ``E-SCAFFOLD-004`` another
             distribution here publishes it.
     """
-    published = catalog.entries(stage)  # also says whether there is such a stage
-    names = Names(stage, name)
+    names = Names(template, name)
+    published = catalog.entries(names.stage)  # also says whether there is such a stage
     _check_form(names)
     _check_free_in_python(names)
     if names.distribution in {*FIRST_PARTY, *LIBRARIES}:
         raise ScaffoldError(
             "E-SCAFFOLD-003",
             f"{names.distribution} is one of itune's own distributions",
-            fix=_try(stage, f"my-{name}"),
+            fix=_try(template, f"my-{name}"),
         )
     for entry in published:
         if entry.name == name and canonicalize_name(entry.distribution) != names.distribution:
@@ -115,7 +131,7 @@ def choose(stage: str, name: str) -> Names:
                 f"{names.label} is published by {entry.owner}",
                 where=entry.location,
                 why="a recipe that says it would not say whose it means",
-                fix=_try(stage, f"my-{name}"),
+                fix=_try(template, f"my-{name}"),
             )
     return names
 
@@ -126,14 +142,14 @@ def _check_form(names: Names) -> None:
         raise ScaffoldError(
             "E-SCAFFOLD-001",
             f"{name!r} begins with {PREFIX}, which the distribution's name begins with anyway",
-            fix=_try(names.stage, _proposal(name.removeprefix(PREFIX))),
+            fix=_try(names.template, _proposal(name.removeprefix(PREFIX))),
         )
     if not NAME.fullmatch(name) or len(name) > LONGEST:
         raise ScaffoldError(
             "E-SCAFFOLD-001",
             f"{name!r} cannot be a component's name",
             why=f"a name is at most {LONGEST} lower-case letters, digits and single hyphens, and begins with a letter",
-            fix=_try(names.stage, _proposal(name)),
+            fix=_try(names.template, _proposal(name)),
         )
 
 
@@ -147,7 +163,7 @@ def _check_free_in_python(names: Names) -> None:
         used = "its tests would stand in test_conformance.py, as those of the conformance kit do"
     if used:
         raise ScaffoldError(
-            "E-SCAFFOLD-002", f"{names.name!r} is taken", why=used, fix=_try(names.stage, f"my-{names.name}")
+            "E-SCAFFOLD-002", f"{names.name!r} is taken", why=used, fix=_try(names.template, f"my-{names.name}")
         )
 
 
@@ -158,5 +174,5 @@ def _proposal(text: str) -> str:
     return slug if NAME.fullmatch(slug) else f"my-{slug}".strip("-")[:LONGEST].strip("-")
 
 
-def _try(stage: str, name: str) -> str:
-    return f"itune plugins new {stage} {name[:LONGEST].strip('-')}"
+def _try(template: str, name: str) -> str:
+    return f"itune plugins new {template} {name[:LONGEST].strip('-')}"

@@ -28,9 +28,9 @@ FILES = {
     "pyproject.toml": "pyproject.toml",
     "{package}/__init__.py": "package.py",
     "{package}/py.typed": "py.typed",
-    "{package}/{module}.py": "{stage}/component.py",
-    "tests/test_conformance.py": "{stage}/conformance.py",
-    "tests/test_{module}.py": "{stage}/behaviour.py",
+    "{package}/{module}.py": "{template}/component.py",
+    "tests/test_conformance.py": "{template}/conformance.py",
+    "tests/test_{module}.py": "{template}/behaviour.py",
 }
 """What is written, and the template that it comes from (without its suffix ``.jinja``)."""
 
@@ -45,7 +45,7 @@ def render(names: Names, author: str | None, year: int, core_version: str = __ve
         core_version: of the core whose API it is written for.
     """
     bound = api_bound(core_version)
-    stage = STAGES[names.stage]
+    stage = STAGES[names.template]
     facts = {
         "names": names,
         "stage": stage,
@@ -55,7 +55,7 @@ def render(names: Names, author: str | None, year: int, core_version: str = __ve
         "requires": [f"itune-core{bound}", *(library.format(bound=bound) for library in stage.libraries)],
     }
     environment = _environment()
-    parts = {"package": names.package, "module": names.module, "stage": names.stage}
+    parts = {"package": names.package, "module": names.module, "template": names.template}
     return {
         target.format(**parts): environment.get_template(f"{template.format(**parts)}.jinja").render(facts)
         for target, template in FILES.items()

@@ -14,11 +14,13 @@ class Stage:
         noun: what its component is called.
         summary: what the component of the template does, one sentence.
         libraries: what its code imports besides the core, as requirements; ``{bound}`` is the bound on the core.
+        group: the stage that it is a component of, where that is called otherwise.
     """
 
     noun: str
     summary: str
     libraries: tuple[str, ...] = ()
+    group: str | None = None
 
 
 STAGES: Mapping[str, Stage] = {
@@ -33,9 +35,15 @@ STAGES: Mapping[str, Stage] = {
         "Fine-tune all weights of a causal language model with AdamW.",
         ("itune-torch{bound}", "torch>=2.9,<3"),
     ),
+    "objectives": Stage(
+        "objective",
+        "Preferences by least squares: a margin of one between the rewards of two answers.",
+        ("itune-trainers{bound}",),
+        group="trainers",
+    ),
     "evaluators": Stage("evaluator", "Share of a model's answers that keep to a number of words."),
     "backends": Stage("backend", "Answers that somebody wrote down, in the place of a model's."),
     "executors": Stage("executor", "Per-row work on threads of one process."),
     "extensions": Stage("extension", "Count the steps of a run, for its report."),
 }
-"""Entry-point group, without ``itune.``, to what is generated for it."""
+"""What is asked for, mostly an entry-point group without ``itune.``, to what is generated for it."""

@@ -31,24 +31,52 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny(tiny_folder: Path) -> Iterator[Callable[[Request], Reply | Failed]]:
-    """What answers for that model: the real backend, found by its entry point; skips where itune-backends is missing.
+def tiny_seq2seq_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an encoder-decoder model of that size, without a chat template; skips without itune-torch."""
+    itune_torch = pytest.importorskip("itune_torch", reason=NEEDS)
+    folder: Path = itune_torch.make_tiny_t5(tmp_path_factory.mktemp("models") / "tiny-seq2seq")
+    return folder
 
-    Any model name in a request means this one.
+
+@pytest.fixture(scope="session")
+def tiny_reward_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a reward model of that size; skips where itune-torch is missing."""
+    itune_torch = pytest.importorskip("itune_torch", reason=NEEDS)
+    folder: Path = itune_torch.make_tiny_reward(tmp_path_factory.mktemp("models") / "tiny-reward")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_folder: Path, tiny_reward_folder: Path) -> Iterator[Callable[[Request], Reply | Failed]]:
+    """What answers for these models: the real backend, found by its entry point; skips where itune-backends is missing.
+
+    Any model name in a request means the first, in a request for rewards the second.
     """
     from importlib.metadata import entry_points
 
-    from itune_core.api import ModelSource
+    from itune_core.api import ModelSource, Rewards
     from itune_core.testing.answering import answer_with
 
     found = entry_points(group="itune.backends", name="transformers")
     if not found:
         pytest.skip(NEEDS)
     cls = found["transformers"].load()
-    backend = cls(cls.Config(model=str(tiny_folder), dtype="float32", device="cpu"))
-    backend.open(ModelSource(tiny_folder, "transformers", "tiny", str(tiny_folder)))
-    yield answer_with(backend)
-    backend.close()
+    sources = {
+        False: ModelSource(tiny_folder, "transformers", "tiny", str(tiny_folder)),
+        True: ModelSource(tiny_reward_folder, "transformers", "tiny-reward", "tiny-reward", architecture="reward"),
+    }
+    opened: dict[bool, Any] = {}
+
+    def reply(request: Request) -> Reply | Failed:
+        judges = isinstance(request, Rewards)
+        if judges not in opened:
+            opened[judges] = cls(cls.Config(model=sources[judges].spec, dtype="float32", device="cpu"))
+            opened[judges].open(sources[judges])
+        return answer_with(opened[judges])(request)
+
+    yield reply
+    for backend in opened.values():
+        backend.close()
 
 
 NOT_APPLICABLE = "not applicable"

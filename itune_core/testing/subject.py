@@ -14,7 +14,7 @@ import pytest
 from itune_core.api.components import Component
 from itune_core.api.errors import PluginError
 from itune_core.api.fields import INPUT_FILE, MODEL_REF, RUNTIME, Marked, marked
-from itune_core.api.models import ModelSource
+from itune_core.api.models import Architecture, ModelSource
 from itune_core.plugins import catalog, loader
 from itune_core.plugins.catalog import Entry
 from itune_core.plugins.policy import Policy
@@ -24,6 +24,8 @@ from itune_core.testing.verdict import fail
 SEED = 7
 MISSING = "no-such-folder/no-such-file"
 """A path at which there is nothing."""
+FOLDERS: Mapping[Architecture, str] = {"causal": "tiny_folder", "seq2seq": "tiny_seq2seq_folder"}
+"""The fixture that has a two-layer model's folder, by what the model computes."""
 
 
 class Subject:
@@ -176,12 +178,14 @@ class Subject:
 
     @cached_property
     def models(self) -> dict[str, ModelSource]:
-        """The sources of the models it names: all are the two-layer model."""
+        """The sources of the models it names: all are the two-layer model of the architecture that it trains."""
         if not self.asks or self.case.reply is not None:
             return {}
-        folder = self.fixture("tiny_folder")
+        architecture: Architecture = getattr(self.case, "architecture", "causal")
+        folder = self.fixture(FOLDERS[architecture])
         names = [item.value for item in marked(self.configure()) if item.marker is MODEL_REF]
-        return dict.fromkeys(names, ModelSource(folder, "transformers", "tiny", str(folder)))
+        source = ModelSource(folder, "transformers", "tiny", str(folder), architecture=architecture)
+        return dict.fromkeys(names, source)
 
 
 def _names_missing(item: Marked, setting: str) -> bool:

@@ -42,7 +42,7 @@ class RowSubject(Subject):
 
     @property
     def first_input(self) -> Input:
-        spec: Input = next(iter(self.loaded.inputs.values()))
+        spec: Input = next(iter(self.loaded.inputs_for(self.configure()).values()))
         return spec
 
     @cached_property
@@ -89,8 +89,9 @@ class RowSubject(Subject):
         import numpy as np
 
         found = {}
+        declared = self.loaded.inputs_for(self.configure())
         for name in self.loaded.needed_inputs():
-            spec = self.loaded.inputs[name]
+            spec = declared[name]
             view = self.view(kind if kind in spec.kinds else spec.kinds[0])
             rows = np.arange(len(view)) if positions is None else np.array(positions, dtype=np.int64)
             found[name] = [view.select(part) for part in (np.array_split(rows, PARTS) if spec.many else [rows])]

@@ -9,7 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itune_core.api import Answer, Ask, Completion, Drop, Embed, Failed, Finished, LogProbs, Reply, RowError, Vectors
+from itune_core.api import (
+    Answer,
+    AnswerRewards,
+    Ask,
+    Completion,
+    Drop,
+    Embed,
+    Failed,
+    Finished,
+    LogProbs,
+    Reply,
+    Rewards,
+    RowError,
+    Vectors,
+)
 from itune_core.api import TokenLogProbs as Values
 from itune_core.engine.asking import Question, drive
 
@@ -165,10 +179,11 @@ def test_an_answerer_that_loses_a_reply_is_noticed() -> None:
     ("request_", "reply"),
     [
         (LogProbs("m", [], [{"role": "assistant", "content": "a"}]), Values([-1.0, -0.5])),
+        (Rewards("m", [], [[{"role": "assistant", "content": "a"}]]), AnswerRewards([0.5])),
         (Embed("m", ["a"]), Vectors([[1.0, 0.0]])),
     ],
 )
-def test_every_kind_of_request_is_answered(request_: LogProbs | Embed, reply: Reply) -> None:
+def test_every_kind_of_request_is_answered(request_: LogProbs | Rewards | Embed, reply: Reply) -> None:
     def dialogue() -> Dialogue:
         return (yield request_)
 

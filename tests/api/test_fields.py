@@ -39,12 +39,13 @@ class Settings(ComponentConfig):
     arbiter: Annotated[Panel | Rule, Field(discriminator="kind")] | None = Field(None, description="One of two.")
     batch: Runtime[int] = Field(8, description="How, not what.")
     workers: Runtime[list[str]] = Field([], description="A list as a whole.")
+    until: Runtime[int | None] = Field(None, description="How, or not at all.")
     plain: str = Field("student", description="A setting.")
 
 
 def found(**values: Any) -> dict[str, tuple[Any, Any, bool]]:
     """The marks beyond those of a config that sets nothing."""
-    usual = {"path", "batch", "workers"} - values.keys()
+    usual = {"path", "batch", "workers", "until"} - values.keys()
     marks = {mark.path: (mark.marker, mark.value, mark.many) for mark in marked(Settings(**values))}
     return {path: mark for path, mark in marks.items() if path not in usual}
 
@@ -54,6 +55,7 @@ def test_defaults() -> None:
         "path": (INPUT_FILE, "rows.jsonl", False),
         "batch": (RUNTIME, 8, False),
         "workers": (RUNTIME, [], False),
+        "until": (RUNTIME, None, False),  # unset, it is no more part of the result than set
     }
 
 
@@ -81,6 +83,7 @@ def test_defaults() -> None:
         ),
         ({"arbiter": {"kind": "rule", "file": "r"}}, {"arbiter.file": (INPUT_FILE, "r", False)}),
         ({"workers": ["a"]}, {"workers": (RUNTIME, ["a"], False)}),
+        ({"until": 3}, {"until": (RUNTIME, 3, False)}),
         ({"plain": "teacher"}, {}),
     ],
 )

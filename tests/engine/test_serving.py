@@ -7,7 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from itune_core.api import Answer, Ask, Backend, Completion, Embed, Failed, LogProbs, TokenLogProbs, Vectors, message
+from itune_core.api import (
+    Answer,
+    AnswerRewards,
+    Ask,
+    Backend,
+    Completion,
+    Embed,
+    Failed,
+    LogProbs,
+    Rewards,
+    TokenLogProbs,
+    Vectors,
+    message,
+)
 from itune_core.api.randomness import derive_seed
 from itune_core.engine.asking import Question
 from itune_core.engine.journal import Journal
@@ -42,6 +55,12 @@ class Echo(Backend):
     def logprobs(self, requests: Sequence[LogProbs]) -> Iterable[TokenLogProbs]:
         self.asked += requests
         return [TokenLogProbs([-0.5] * len(request.completion)) for request in requests]
+
+    def rewards(self, requests: Sequence[Rewards]) -> Iterable[AnswerRewards | Failed]:
+        for request in requests:
+            self.asked.append(request)
+            lengths = [float(len(turns[-1]["content"])) for turns in request.completions]
+            yield Failed("E-BACKEND-004", "too long") if max(lengths) > 9 else AnswerRewards(lengths)
 
     def embed(self, requests: Sequence[Embed]) -> Iterable[Vectors]:
         self.asked += requests
@@ -125,6 +144,25 @@ def test_embeddings_are_kept_by_text(journal: Journal) -> None:
     (reply,) = serving.answer([Question("b", 0, Embed("m", ("yy", "zzz")))])
     assert reply == Vectors([[2.0, 0.0], [3.0, 0.0]])
     assert [request.texts for request in backend.asked] == [("x",), ("yy",), ("zzz",)]  # type: ignore[attr-defined]
+
+
+def test_rewards_are_kept_by_completion(journal: Journal) -> None:
+    """More answers to the same prompt cost only what is new; one that cannot be judged fails its request alone."""
+    asked = [message("user", "Why?")]
+
+    def judge(*answers: str) -> Rewards:
+        return Rewards("m", asked, [[message("assistant", answer)] for answer in answers])
+
+    backend = Echo()
+    serving = _serving(journal, backend)
+    first, failed = serving.answer([Question("a", 0, judge("x", "yy")), Question("b", 0, judge("x", "much too long"))])
+    assert first == AnswerRewards([1.0, 2.0])
+    assert failed == Failed("E-BACKEND-004", "too long")
+    (again,) = serving.answer([Question("c", 0, judge("yy", "zzz", "x"))])
+    assert again == AnswerRewards([2.0, 3.0, 1.0])
+    judged = [turns[-1]["content"] for request in backend.asked for turns in request.completions]  # type: ignore[attr-defined]
+    assert judged == ["x", "yy", "much too long", "zzz"]
+    assert all(list(request.prompt) == [{"role": "user", "content": "Why?"}] for request in backend.asked)  # type: ignore[attr-defined]
 
 
 def test_scores_come_back_in_order_across_kinds(journal: Journal) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from pydantic import Field
 
-from itune_core.api import Filter, Generator, Input, Kind, Mixer, Scorer, Trainer
+from itune_core.api import ComponentConfig, Filter, Generator, Input, Kind, Mixer, Scorer, Trainer
 from itune_core.cli.plan import plan_facts
 from itune_core.plugins.catalog import Entry
 from itune_core.plugins.policy import Policy
@@ -56,8 +57,22 @@ class Above(Filter):
         return ["score.scored"]
 
 
+class Choosy(Trainer):
+    """Its settings decide what it takes."""
+
+    inputs = {"train": Input((Kind.CONVERSATION, Kind.FEEDBACK))}
+
+    class Config(ComponentConfig):
+        kind: Kind = Field(description="What it is to take.")
+
+    @classmethod
+    def inputs_for(cls, config: Config) -> Mapping[str, Input]:
+        return {"train": Input((config.kind,))}
+
+
 COMPONENTS: dict[tuple[str, str], type[Any]] = {
-    ("mixers", "blend"): Blend, ("mixers", "even"): Even, ("trainers", "learn"): Learn, ("filters", "both"): Keep,
+    ("mixers", "blend"): Blend, ("mixers", "even"): Even, ("trainers", "learn"): Learn, ("trainers", "choosy"): Choosy,
+    ("filters", "both"): Keep,
     ("filters", "scored"): Above, ("scorers", "words"): Words, ("generators", "copy"): Copy,
     ("generators", "answer"): Answer,
 }  # fmt: skip
@@ -200,3 +215,14 @@ def test_columns_come_through_every_input_that_is_drawn_from(
 """
     )
     assert (found.code, found.path) == (errors.NO_COLUMN, "steps.high.from")
+
+
+def test_settings_may_decide_which_kinds_are_taken(
+    planned: Callable[[str], Plan], problem: Callable[[str], Problem]
+) -> None:
+    step = "  learnt: {uses: trainers/choosy, from: %s, with: {kind: %s}}\n"
+    [feed] = planned(HEAD + step % ("pairs", "feedback")).nodes["learnt"].inputs["train"]
+    assert feed.cast is Kind.FEEDBACK
+    refused = problem(HEAD + step % ("said", "feedback"))
+    assert refused.code == errors.KINDS
+    assert problem(HEAD + step % ("said", "nonsense")).code == errors.BAD_SETTING

@@ -16,7 +16,21 @@ def _manifest(stage: str = "trainers", **more: Any) -> dict[str, Any]:
 
 def test_a_sound_step_has_none() -> None:
     history = [{"loss": 3.0 - n / 10, "rewards/chosen": n / 10, "rewards/accuracies": 0.9} for n in range(8)]
-    sound = {"truncated_records": 0, "supervised_tokens_min": 4, "padding_free": True, "eval/loss": 1.0}
+    sound = {
+        "untrained_ends": 0,
+        "grad_norm/clipped": 0.4,
+        "grad_norm/max": 3.0,
+        "truncated_records": 0,
+        "supervised_tokens_min": 4,
+        "padding_free": True,
+        "eval/loss": 1.0,
+    }
+    sound |= {
+        "tokens/chosen": 40.0,
+        "tokens/rejected": 30.0,
+        "eval/logps/chosen/before": -9.0,
+        "eval/logps/chosen": -8.0,
+    }
     assert remarks("sft", _manifest(metrics={**sound, "eval/loss/before": 2.0}), history) == []
 
 
@@ -29,6 +43,15 @@ def test_a_sound_step_has_none() -> None:
             "3 records were cut to the longest length, by 1,200 tokens",
         ),
         ({"truncated_answers": 2}, "2 answers lost their end"),
+        ({"desirable_ratio": 2.5}, "liked answers weigh 2.500 times"),
+        ({"untrained_ends": 2}, "2 answers do not end in a token at which generation stops"),
+        ({"grad_norm/clipped": 0.75, "grad_norm/max": 21.4}, "cut in 75% of the steps; the longest was 21.40"),
+        ({"tokens/chosen": 90.0, "tokens/rejected": 45.0}, "longer than the rejected ones: 90.00 and 45.00 tokens"),
+        ({"tokens/chosen": 20.0, "tokens/rejected": 45.0}, "shorter than the rejected ones"),
+        (
+            {"eval/logps/chosen/before": -40.0, "eval/logps/chosen": -44.5},
+            "became less likely, by 4.500 nats on held-out pairs",
+        ),
         ({"padding_free": False, "padding_free_why": "rows leak"}, "rows were padded, which is slower: rows leak"),
         ({"eval/loss/before": 1.5, "eval/loss": 2.5}, "rose from 1.500 to 2.500"),
     ],
@@ -49,6 +72,55 @@ def test_of_a_training(metrics: dict[str, Any], said: str) -> None:
 def test_of_its_course(history: list[dict[str, float]], said: str) -> None:
     (remark,) = remarks("dpo", _manifest(), history)
     assert said in remark.text
+
+
+def test_chosen_answers_that_fall_with_the_rejected_ones_are_bad() -> None:
+    for rejected, bad in ((-30.0, False), (-5.0, True)):
+        history = [{"log_ratio/chosen": -n, "log_ratio/rejected": rejected} for n in range(8)]
+        (remark,) = remarks("dpo", _manifest(), history)
+        assert "less likely than under the reference, by 6.500 nats" in remark.text
+        assert remark.bad is bad
+    rising = [{"log_ratio/chosen": n, "log_ratio/rejected": -n} for n in range(8)]
+    assert remarks("dpo", _manifest(), rising) == []
+
+
+def test_without_a_reference_a_fall_must_stand_out() -> None:
+    noise = [0.0, 9.0, -9.0, 4.0]
+    falls = [{"logps/chosen": -50 - n + noise[n % 4]} for n in range(40)]
+    assert "less likely: " in remarks("simpo", _manifest(), falls)[0].text
+    apart = [{"logps/chosen": -50 - n / 50 + noise[n % 4]} for n in range(40)]
+    assert remarks("simpo", _manifest(), apart) == []
+    held = {"eval/logps/chosen/before": -44.0, "eval/logps/chosen": -40.0}
+    assert remarks("simpo", _manifest(metrics=held), falls) == [], "the same answers say more than others"
+
+
+def test_far_from_the_reference_is_by_the_token() -> None:
+    history = [{"log_ratio/chosen": 1.0, "log_ratio/rejected": -120.0} for _ in range(8)]
+    long = _manifest(metrics={"tokens/chosen": 200.0, "tokens/rejected": 200.0})
+    assert remarks("dpo", long, history) == []
+    short = _manifest(metrics={"tokens/chosen": 40.0, "tokens/rejected": 40.0})
+    (remark,) = remarks("dpo", short, history)
+    assert "the rejected answers ended -120.0 nats from where they were on average, -3.000 a token" in remark.text
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_of_spikes(quiet: bool) -> None:
+    history = [{"loss": 2 - n / 50 + (n % 3) / 20, "grad_norm": 1 + (n % 4) / 5} for n in range(30)]
+    if quiet:
+        history[20] |= {"loss": 1.9, "grad_norm": 9.0}
+        assert remarks("sft", _manifest(), history) == []
+        return
+    history[20] |= {"loss": 6.0, "grad_norm": 40.0}
+    history[27] |= {"grad_norm": 41.0}
+    assert [remark.text for remark in remarks("sft", _manifest(), history)] == [
+        "the loss jumped at step 21, 6 standard deviations above the steps before",
+        "the gradient was more than 10 times as long as the median at steps 21, 28",
+    ]
+
+
+def test_a_loss_that_stands_still_has_no_spikes() -> None:
+    history = [{"loss": 2.0 + n * 1e-7 if n < 29 else 1.0} for n in range(30)]
+    assert not [remark for remark in remarks("sft", _manifest(), history) if "jumped" in remark.text]
 
 
 def test_three_steps_are_too_few_to_say_anything() -> None:

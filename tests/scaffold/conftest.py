@@ -19,8 +19,9 @@ from itune_core.scaffold.project import render, write
 
 ROOT = Path(__file__).parents[2]
 CONSTRAINTS = ROOT / "constraints.txt"
-BUILT = [ROOT, *(ROOT / "plugins" / f"itune-{name}" for name in ("torch", "backends", "formatters", "generators"))]
-"""The core, what the generated trainer depends on, and what recipes of generated components use besides."""
+NEEDED = ("torch", "backends", "formatters", "generators", "trainers")
+BUILT = [ROOT, *(ROOT / "plugins" / f"itune-{name}" for name in NEEDED)]
+"""The core, what the generated trainer and objective depend on, and what recipes of generated components use."""
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,12 @@ from typing import Any
 import pytest
 import yaml
 
-from itune_core.plugins.catalog import GROUPS
 from itune_core.scaffold.stages import STAGES
 
 pytestmark = pytest.mark.slow
 
 NAMES = {stage: f"my-{about.noun}" for stage, about in STAGES.items()}
-every_stage = pytest.mark.parametrize("stage", GROUPS)
+every_stage = pytest.mark.parametrize("stage", STAGES)
 
 ASKED = ["Who sings at night?", "And by day?", "Who hoots?", "Who laughs?", "Who knocks on wood?", "Who dives?"]
 SAID = ["The nightingale.", "The lark.", "THE OWL!", "The green one, which eats ants.", "The woodpecker.", "The grebe."]
@@ -39,6 +38,8 @@ steps:
   answered: {uses: generators/my-generator, from: calm, with: {model: teacher}}
   mixed:    {uses: mixers/my-mixer, from: [varied, answered]}
   tuned:    {uses: trainers/my-trainer, from: mixed, with: {model: student, learning_rate: 1.0e-3, batch_size: 4}}
+  pairs:    {uses: formatters/pairs, with: {path: pairs.jsonl}}
+  held:     {uses: trainers/my-objective, from: pairs, with: {model: tuned, device: cpu, dtype: float32}}
   brief:
     uses: evaluators/my-evaluator
     from: calm
@@ -49,7 +50,7 @@ extensions: {my-extension: {}}
 
 @dataclass(frozen=True)
 class Generated:
-    """A fresh virtual environment with the ten generated projects.
+    """A fresh virtual environment with the generated projects.
 
     Attributes:
         place: the environment.
@@ -97,8 +98,9 @@ def test_it_is_clean(stage: str, environment: Generated) -> None:
 
 @every_stage
 def test_it_is_listed_and_described(stage: str, environment: Generated) -> None:
-    label = f"{stage}/{NAMES[stage]}"
-    listed = json.loads(environment.run("itune", "plugins", "list", stage, "--json", cwd=environment.folder).stdout)
+    published = STAGES[stage].group or stage
+    label = f"{published}/{NAMES[stage]}"
+    listed = json.loads(environment.run("itune", "plugins", "list", published, "--json", cwd=environment.folder).stdout)
     (found,) = (row for row in listed if f"{row['stage']}/{row['name']}" == label)
     assert found["distribution"] == f"itune-{NAMES[stage]}"
     allowed = ("--allow", found["distribution"])
@@ -106,7 +108,7 @@ def test_it_is_listed_and_described(stage: str, environment: Generated) -> None:
     assert STAGES[stage].summary in described
 
 
-@pytest.mark.parametrize("stage", [stage for stage in GROUPS if stage != "executors"])  # which no recipe names
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "executors"])  # which no recipe names
 def test_its_readme_s_recipe_is_accepted(stage: str, environment: Generated, tmp_path: Path) -> None:
     readme = (environment.projects[stage] / "README.md").read_text("utf-8")
     (recipe,) = (part.partition("```")[0] for part in readme.split("```yaml\n")[1:])
@@ -121,6 +123,8 @@ def test_all_of_them_take_part_in_one_run(environment: Generated, tmp_path: Path
     environment.run("python", "-c", make, "tiny", cwd=tmp_path)
     for name in ("rows.jsonl", "answers.jsonl"):
         (tmp_path / name).write_text("".join(_lines()))
+    pairs = [{"prompt": ask, "chosen": say, "rejected": "No idea."} for ask, say in zip(ASKED, SAID, strict=True)]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
     allow = [f"itune-{name}" for name in NAMES.values()]
     (tmp_path / "recipe.yaml").write_text(RECIPE + yaml.safe_dump({"plugins": {"allow": allow}}))
 
@@ -131,6 +135,7 @@ def test_all_of_them_take_part_in_one_run(environment: Generated, tmp_path: Path
     assert counts["answered"]["created"] == len(ASKED) - 1
     assert counts["mixed"]["used"] == 2 * (len(ASKED) - 1)
     assert counts["tuned"]["used"] == 2 * (len(ASKED) - 1)
+    assert counts["held"]["used"] == len(ASKED)
     shown = json.loads(environment.run("itune", "show", "brief", "--json", cwd=tmp_path).stdout)
     figures = {name: shown["metrics"][identity] for name, identity in shown["identities"].items()}
     assert {*figures} == {"teacher", "student", "tuned"}

@@ -27,7 +27,7 @@ from itune_core.scaffold.stages import STAGES
 ROOT = Path(__file__).parents[2]
 Written = Callable[..., Path]
 Run = Callable[..., subprocess.CompletedProcess[str]]
-every_stage = pytest.mark.parametrize("stage", GROUPS)
+every_stage = pytest.mark.parametrize("stage", STAGES)
 
 FILES = [
     ".github/workflows/publish.yml",
@@ -44,8 +44,9 @@ FILES = [
 
 
 def test_every_stage_has_templates() -> None:
-    assert tuple(STAGES) == GROUPS
-    assert {path.name for path in TEMPLATES.iterdir() if path.is_dir()} == {*GROUPS}
+    assert {*STAGES} == {*GROUPS, "objectives"}
+    assert {stage.group for stage in STAGES.values() if stage.group} <= {*GROUPS}
+    assert {path.name for path in TEMPLATES.iterdir() if path.is_dir()} == {*STAGES}
 
 
 @every_stage
@@ -78,7 +79,7 @@ def test_the_metadata(stage: str, written: Written) -> None:
         "ruff",
     }
     (group,) = project["entry-points"]
-    assert group == f"itune.{stage}"
+    assert group == f"itune.{'trainers' if stage == 'objectives' else stage}"
     assert project["entry-points"][group] == {"my-own": "itune_my_own.my_own:MyOwn"}
     tree = ast.parse((folder / "itune_my_own" / "my_own.py").read_text("utf-8"))
     (component,) = (node for node in tree.body if isinstance(node, ast.ClassDef))
@@ -112,7 +113,7 @@ def test_the_bound_on_the_core(core: str, bound: str) -> None:
 def test_style(name: str, written: Written) -> None:
     """Whatever the length of the name, which moves the ends of lines."""
     pytest.importorskip("ruff", reason="ruff is not installed")
-    folders = [str(written(stage, name)) for stage in GROUPS]
+    folders = [str(written(stage, name)) for stage in STAGES]
     for arguments in (["check"], ["format", "--check", "--diff"]):
         ruff = [sys.executable, "-m", "ruff", *arguments, "--no-cache", *folders]
         done = subprocess.run(ruff, capture_output=True, text=True, check=False)
@@ -223,3 +224,10 @@ def test_a_refused_name_leaves_nothing(itune: Run, tmp_path: Path) -> None:
     assert "itune plugins new filters my-own" in itune("plugins", "new", "filters", "MyOwn", code=2).stderr
     assert "E-PLUGIN-003" in itune("plugins", "new", "fliters", "my-own", code=3).stderr
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_the_documentation_shows_an_objective_as_it_is_written() -> None:
+    page = (ROOT / "docs" / "objectives.md").read_text("utf-8")
+    files = render(Names("objectives", "least-squares"), None, 2026)
+    path = "itune_least_squares/least_squares.py"
+    assert f'```python title="{path}"\n{files[path]}```' in page

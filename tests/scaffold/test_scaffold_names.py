@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itune_core.api import PluginError
-from itune_core.plugins.catalog import GROUPS
 from itune_core.plugins.policy import FIRST_PARTY
 from itune_core.scaffold.errors import ScaffoldError
 from itune_core.scaffold.names import LONGEST, NAME, TEMPLATE_CLASSES, Names, _proposal, choose
 from itune_core.scaffold.project import render
+from itune_core.scaffold.stages import STAGES
 
 words = st.from_regex(r"[a-z][a-z0-9]{0,8}", fullmatch=True)
 good_names = st.lists(words, min_size=1, max_size=3).map("-".join).filter(lambda name: len(name) <= LONGEST)
@@ -95,6 +95,15 @@ def test_a_name_that_is_published_here_is_refused() -> None:
     assert choose("filters", "dpo").label == "filters/dpo"  # in another stage it is free
 
 
+def test_an_objective_is_a_trainer() -> None:
+    names = choose("objectives", "my-loss")
+    assert (names.stage, names.label) == ("trainers", "trainers/my-loss")
+    with pytest.raises(ScaffoldError) as error:
+        choose("objectives", "dpo")
+    assert error.value.code == "E-SCAFFOLD-004"
+    assert error.value.fix == "itune plugins new objectives my-dpo"
+
+
 def test_a_stage_that_there_is_not_is_told() -> None:
     with pytest.raises(PluginError) as error:
         choose("filter", "mine")
@@ -104,7 +113,7 @@ def test_a_stage_that_there_is_not_is_told() -> None:
 def test_no_class_can_hide_a_name_that_its_module_imports() -> None:
     """What the templates import beside the API is refused as a name; the list of that keeps up with them."""
     imported = set()
-    for stage in GROUPS:
+    for stage in STAGES:
         for path, text in render(Names(stage, "mine"), None, 2026).items():
             for node in ast.walk(ast.parse(text)) if path.endswith(".py") else ():
                 if isinstance(node, ast.ImportFrom) and node.module not in ("itune_core.api", "itune_mine.mine"):

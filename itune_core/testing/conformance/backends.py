@@ -7,20 +7,25 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
-from itune_core.api.asking import Answer, Ask, Embed, LogProbs, TokenLogProbs, Vectors
-from itune_core.api.components import Backend
+from itune_core.api.asking import Answer, AnswerRewards, Ask, Embed, LogProbs, Rewards, TokenLogProbs, Vectors
 from itune_core.api.errors import ItuneError
-from itune_core.api.models import ModelSource
+from itune_core.api.models import Architecture, ModelSource
 from itune_core.api.outcomes import Failed
 from itune_core.api.records import Kind, Record, message
+from itune_core.api.resources import Backend
 from itune_core.testing.comparing import Numeric, difference, plain
 from itune_core.testing.conformance.component import Conformance
 from itune_core.testing.sample_records import samples
 from itune_core.testing.subject import Subject
 from itune_core.testing.verdict import does_not_apply, fail
 
-Ability = Literal["generate", "logprobs", "embed"]
-REPLY: dict[str, type] = {"generate": Answer, "logprobs": TokenLogProbs, "embed": Vectors}
+Ability = Literal["generate", "logprobs", "rewards", "embed"]
+REPLY: dict[str, type] = {
+    "generate": Answer,
+    "logprobs": TokenLogProbs,
+    "rewards": AnswerRewards,
+    "embed": Vectors,
+}
 MODEL = "tiny"
 TOKENS = 8
 """Most new tokens of an answer."""
@@ -33,8 +38,10 @@ class BackendSubject(Subject):
     def models(self) -> dict[str, ModelSource]:
         if not self.loaded.needs_weights:
             return {}
-        folder = self.fixture("tiny_folder")
-        return {MODEL: ModelSource(folder, "transformers", "tiny", str(folder))}
+        judges = list(self.abilities) == ["rewards"]
+        folder = self.fixture("tiny_reward_folder" if judges else "tiny_folder")
+        architecture: Architecture = "reward" if judges else "causal"
+        return {MODEL: ModelSource(folder, "transformers", "tiny", str(folder), architecture=architecture)}
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -42,7 +49,8 @@ class BackendSubject(Subject):
 
     @property
     def abilities(self) -> Sequence[Ability]:
-        """What is tested: as the author says, else what the class defines; embedding needs a model made for it."""
+        """What is tested: as the author says, else what the class defines; rewards and vectors need models of their
+        own."""
         declared: Sequence[Ability] | None = self.case.abilities
         if declared is not None:
             return declared
@@ -56,10 +64,16 @@ class BackendSubject(Subject):
         return backend  # type: ignore[no-any-return]
 
     def requests(self, ability: Ability) -> list[Any]:
-        """What is asked: greedy and drawn answers, rows to score, texts to embed."""
+        """What is asked: greedy and drawn answers, rows to score, answers to judge, texts to embed."""
         rows = list(self.case.rows) or samples(Kind.CONVERSATION)
         if ability == "logprobs":
             return [LogProbs(MODEL, row["messages"][:-1], row["messages"][-1:]) for row in rows]
+        if ability == "rewards":
+            answers = [row["messages"][-1:] for row in rows]
+            return [
+                Rewards(MODEL, row["messages"][:-1], [answers[number], answers[number - 1]])
+                for number, row in enumerate(rows)
+            ]
         if ability == "embed":
             return [Embed(MODEL, [turn["content"] for turn in row["messages"]]) for row in rows]
         asks = [_ask(row, drawn=number % 2) for number, row in enumerate(rows)]
@@ -90,7 +104,8 @@ class BackendConformance(Conformance):
 
     Attributes:
         rows: conversations whose questions are asked and whose answers are scored; empty: the kit's.
-        abilities: which of the three methods are tested; None: ``generate`` and ``logprobs``, as far as it has them.
+        abilities: which of the four methods are tested; None: ``generate`` and ``logprobs``, as far as it has them.
+            ``["rewards"]`` alone is tested with a reward model of two layers.
         numeric: ``"tolerance"`` where numbers may differ by rounding between batches.
     """
 
@@ -101,7 +116,8 @@ class BackendConformance(Conformance):
     numeric: ClassVar[Numeric] = "tolerance"
 
     def test_it_gives_replies_of_the_right_kind(self, subject: BackendSubject) -> None:
-        """An Answer with as many draws as seeds, TokenLogProbs of numbers up to 0, Vectors of length 1."""
+        """An Answer with as many draws as seeds, TokenLogProbs of numbers up to 0, AnswerRewards with a number for each
+        completion, Vectors of length 1."""
         backend = subject.opened()
         for ability in subject.abilities:
             requests = subject.requests(ability)
@@ -212,6 +228,9 @@ def _wrong(request: Any, reply: Any) -> str | None:
     elif isinstance(reply, TokenLogProbs):
         if not reply.values or not all(math.isfinite(value) and value <= 0 for value in reply.values):
             return "no log-probabilities, or some that are not finite or above 0"
+    elif isinstance(reply, AnswerRewards):
+        if len(reply) != len(request.completions) or not all(map(math.isfinite, reply.values)):
+            return f"{reply.values!r} for {len(request.completions)} completions"
     elif isinstance(reply, Vectors):
         lengths = [math.sqrt(math.fsum(value * value for value in vector)) for vector in reply.values]
         if len(lengths) != len(request.texts) or any(abs(length - 1) > 1e-3 for length in lengths):
@@ -223,4 +242,7 @@ def _too_long(ability: str) -> Any:
     turns = [message("user", "word " * 10_000)]
     if ability == "generate":
         return Ask(MODEL, turns, max_tokens=TOKENS), [0]
-    return LogProbs(MODEL, turns, [message("assistant", "Yes.")], max_length=1_000_000)
+    answer = [message("assistant", "Yes.")]
+    if ability == "rewards":
+        return Rewards(MODEL, turns, [answer], max_length=1_000_000)
+    return LogProbs(MODEL, turns, answer, max_length=1_000_000)

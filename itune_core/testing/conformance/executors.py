@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from itune_core.api.components import Executor
 from itune_core.api.errors import RowError
 from itune_core.api.outcomes import Failed
 from itune_core.api.records import Kind
+from itune_core.api.resources import Executor
 from itune_core.engine.local import map_local
 from itune_core.testing.comparing import difference, plain
 from itune_core.testing.conformance.component import Conformance

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from itune_core import __version__
-from itune_core.api.components import STAGE_BASES, Component, Inputs
+from itune_core.api.components import Component, Inputs
 from itune_core.api.context import Context
 from itune_core.api.errors import DataError
 from itune_core.api.hookspecs import STAGES, hookimpl
 from itune_core.api.outcomes import Mix
 from itune_core.plugins import session
 from itune_core.plugins.catalog import CORE, Entry
+from itune_core.plugins.contract import STAGE_BASES
 from itune_core.plugins.policy import Policy
 from itune_core.testing.comparing import difference
 from itune_core.testing.conformance.component import Conformance, after_all_trials

@@ -32,7 +32,7 @@ class RowsConformance(Conformance):
         count: how many of them are used; None: all.
         columns: more columns of the rows, score columns say: values by name, repeated to the number of rows.
         reply: answers its requests in place of the two-layer model: a method ``reply(self, request)`` that gives an
-            ``Answer``, ``TokenLogProbs``, ``Vectors`` or ``Failed``.
+            ``Answer``, ``TokenLogProbs``, ``AnswerRewards``, ``Vectors`` or ``Failed``.
         order: ``"free"``: what it says of a row does not depend on where the row stands; ``"defined"``: it does, on
             purpose.
         scope: ``"row"``: what it says of a row depends on no other row; ``"group"``: on the rows of its group alone;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
 from itune_core.testing.comparing import difference
 from itune_core.testing.conformance.rows import RowsConformance
 from itune_core.testing.lending import LendingContext
@@ -34,10 +36,11 @@ def _steps(context: LendingContext) -> list[int]:
 class TrainerConformance(RowsConformance):
     """Tests of a trainer: a folder of safetensors, the same bytes for the same seed, also after a kill.
 
-    Every model that `config` names is the two-layer model. Let it take two steps or more, with a checkpoint after each:
+    Every model that `config` names is a two-layer model. Let it take two steps or more, with a checkpoint after each:
     ``config = {"model": "tiny", "batch_size": 2, "save_steps": 1}``.
 
     Attributes:
+        architecture: of the models that `config` names: ``"causal"``, or ``"seq2seq"`` for encoder and decoder.
         resumes: whether a killed training goes on from its last checkpoint.
     """
 
@@ -45,6 +48,7 @@ class TrainerConformance(RowsConformance):
     order = "defined"
     scope = "whole"
     count = 4
+    architecture: ClassVar[Literal["causal", "seq2seq"]] = "causal"
     resumes = True
 
     def test_it_saves_safetensors_and_no_code(self, subject: RowSubject) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from itune_backends.batching import by_budget
@@ -32,16 +32,16 @@ def answer(
     tokenizer: Any,
     requests: Sequence[tuple[Ask, Sequence[int]]],
     *,
-    context: int | None,
+    read: Callable[[Ask], list[int]],
     batch_tokens: int,
     max_batch: int,
 ) -> list[Answer | Failed]:
     """Answer questions, with one draw a seed; at temperature 0 all draws are the same one, generated once.
 
     Args:
-        model, tokenizer: a causal language model in eval mode.
+        model, tokenizer: a language model in eval mode.
         requests: each with its seeds.
-        context: most tokens the model reads; None if it does not say.
+        read: gives the tokens of a question; a RowError fails that question alone.
         batch_tokens, max_batch: as in :func:`~itune_backends.batching.by_budget`.
 
     Returns:
@@ -52,7 +52,7 @@ def answer(
     alike: dict[Settings, list[Row]] = defaultdict(list)
     for number, (ask, seeds) in enumerate(requests):
         try:
-            prompts[number] = prompt_ids(tokenizer, ask, context)
+            prompts[number] = read(ask)
         except RowError as error:
             failed[number] = Failed.of(error)
             continue

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from itune_core.api import Failed, LogProbs, RowError, TokenLogProbs
 
 if TYPE_CHECKING:
-    from itune_torch import Encoded
+    from itune_torch import Batch, Encoded, Seq2SeqBatch
 
 JOINED = 512
 """Longest sequence that rows are joined into, in tokens. On SmolLM2-135M, Alpaca rows and one CPU core, longer ones are
@@ -16,38 +16,34 @@ no faster and take more memory."""
 
 
 def score(
-    model: Any, tokenizer: Any, requests: Sequence[LogProbs], *, context: int | None, max_batch: int, isolated: bool
+    model: Any,
+    requests: Sequence[LogProbs],
+    *,
+    encode: Callable[[LogProbs], Encoded],
+    lay: Callable[[Sequence[Encoded]], Sequence[Batch] | Sequence[Seq2SeqBatch]],
 ) -> Iterator[TokenLogProbs | Failed]:
     """Score the completions of `requests`, in order, each reply as soon as its batch is done.
 
-    A completion is encoded as a trainer would encode it after its prompt, the end of its turn included. With no prompt
-    it is plain text, without the chat template, and the end-of-sequence token.
-
     Args:
-        model, tokenizer: a causal language model in eval mode.
+        model: a language model in eval mode.
         requests: what to score.
-        context: most tokens the model reads; None if it does not say.
-        max_batch: most rows in a padded batch.
-        isolated: whether the model keeps joined rows apart; one that does not gets padded batches.
+        encode: gives the tokens of a request; a RowError fails that request alone.
+        lay: puts rows into batches, in their order.
     """
     import torch
 
-    from itune_torch import lay_out, logprobs, pad
+    from itune_torch import logprobs
 
     encoded: list[Encoded | Failed] = []
     for request in requests:
         try:
-            encoded.append(encode(tokenizer, request, context))
+            encoded.append(encode(request))
         except RowError as error:
             encoded.append(Failed.of(error))
     rows = [row for row in encoded if not isinstance(row, Failed)]
-    if isolated:
-        batches = lay_out(rows, max_tokens=JOINED)
-    else:
-        batches = [pad(rows[start : start + max_batch]) for start in range(0, len(rows), max_batch)]
 
     def scored() -> Iterator[list[float]]:
-        for batch in batches:
+        for batch in lay(rows):
             with torch.inference_mode():
                 values = logprobs(model, batch.to(model.device)).tolist()
             end = 0
@@ -60,8 +56,20 @@ def score(
         yield row if isinstance(row, Failed) else TokenLogProbs(next(found))
 
 
+def batches(rows: Sequence[Encoded], max_batch: int, *, isolated: bool) -> list[Batch]:
+    """The rows in order, joined if the model keeps joined rows apart; else padded, at most `max_batch` at once."""
+    from itune_torch import lay_out, pad
+
+    if isolated:
+        return lay_out(rows, max_tokens=JOINED)
+    return [pad(rows[start : start + max_batch]) for start in range(0, len(rows), max_batch)]
+
+
 def encode(tokenizer: Any, request: LogProbs, context: int | None) -> Encoded:
     """The tokens of a request and which of them are scored.
+
+    A completion is encoded as a trainer would encode it after its prompt, the end of its turn included. With no prompt
+    it is plain text, without the chat template, and the end-of-sequence token.
 
     Raises:
         RowError: the row is longer than the request, or the model's `context`, allows.

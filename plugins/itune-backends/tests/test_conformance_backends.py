@@ -8,3 +8,9 @@ from itune_core.testing import BackendConformance
 class TestTransformers(BackendConformance):
     component = "backends/transformers"
     config = {"dtype": "float32", "device": "cpu"}
+
+
+class TestTransformersWithARewardModel(BackendConformance):
+    component = "backends/transformers"
+    config = {"dtype": "float32", "device": "cpu"}
+    abilities = ("rewards",)

@@ -277,8 +277,8 @@ def test_a_model_is_asked_only_for_what_it_does(opened: Opening, tiny_folder: Pa
     backend.close()
     with pytest.raises(ModelError, match="E-BACKEND-002"):
         list(backend.generate([(ask("Hi"), [0])]))
-    reward = ModelSource(tiny_folder, "transformers", "r", "reward", architecture="reward")
-    for source in (reward, None):
+    vectors = ModelSource(tiny_folder, "transformers", "r", "vectors", architecture="embedding")
+    for source in (vectors, None):
         with pytest.raises(ModelError, match="E-BACKEND-001"):
             Transformers(Transformers.Config(model="m")).open(source)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import NormalDist, stdev
 
 
-def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson(successes: float, trials: int, confidence: float = 0.95) -> tuple[float, float]:
     """The Wilson score interval of a share.
 
     The shares p that a two-sided normal test would not reject: (p' - p)^2 <= z^2 p (1 - p) / n, solved for p, with
@@ -18,7 +18,7 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float
     Statistical Science 16, 101-133.
 
     Args:
-        successes: 0 to `trials`.
+        successes: 0 to `trials`; ties may count half.
         trials: at least 1.
         confidence: probability that the interval holds the true share, in (0, 1).
 

@@ -13,3 +13,8 @@ class TestInferenceLoss(EvaluatorConformance):
 class TestPattern(EvaluatorConformance):
     component = "evaluators/pattern"
     config = {"models": ["tiny"], "pattern": "[aeiou]", "max_tokens": 6}
+
+
+class TestPreference(EvaluatorConformance):
+    component = "evaluators/preference"
+    config = {"models": ["tiny"], "reference": "the same again"}

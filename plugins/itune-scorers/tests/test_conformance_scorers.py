@@ -12,3 +12,8 @@ class TestLength(ScorerConformance):
 class TestPerplexity(ScorerConformance):
     component = "scorers/perplexity"
     config = {"model": "tiny"}
+
+
+class TestReward(ScorerConformance):
+    component = "scorers/reward"
+    config = {"model": "judge"}

@@ -82,8 +82,8 @@ def encode_conversation(
             right.
         ModelError: the tokenizer has no chat template or does not say where its tokens are.
     """
-    plain = [_plain(message, row) for message in messages]
-    text = _render(tokenizer, plain, row=row)
+    plain = [fields_of(message, row) for message in messages]
+    text = render(tokenizer, plain, row=row)
     spans = [
         (_start(tokenizer, plain, index, text, row), _end(tokenizer, plain, index, text, row))
         for index, message in enumerate(messages)
@@ -114,8 +114,8 @@ def encode_completion(
         return _finish(tokenizer, text, [(len(prompt), len(text))], max_length, overlength, row)
     if isinstance(prompt, str) or isinstance(completion, str):
         raise RowError("prompt and completion must both be messages or both be text", "E-TORCH-010", where=row)
-    plain = [_plain(message, row) for message in (*prompt, *completion)]
-    text = _render(tokenizer, plain, row=row)
+    plain = [fields_of(message, row) for message in (*prompt, *completion)]
+    text = render(tokenizer, plain, row=row)
     start = _start(tokenizer, plain, len(prompt), text, row)
     return _finish(tokenizer, text, [(start, len(text))], max_length, overlength, row)
 
@@ -136,10 +136,10 @@ def encode_text(
     ids = tokenizer(text)["input_ids"]
     if ids[-1:] != [tokenizer.eos_token_id]:
         ids = [*ids, tokenizer.eos_token_id]
-    return _fit(Encoded(ids, [True] * len(ids)), tokenizer, max_length, overlength, row)
+    return fit(Encoded(ids, [True] * len(ids)), tokenizer, max_length, overlength, row)
 
 
-def _plain(message: Message, row: str | None) -> dict[str, Any]:
+def fields_of(message: Message, row: str | None) -> dict[str, Any]:
     """What a template may read: no null fields (templates ask ``is defined``), tool calls as objects."""
     fields = {key: message[key] for key in ("role", "content", "name", "tool_calls") if message.get(key) is not None}
     if isinstance(fields.get("tool_calls"), str):
@@ -161,7 +161,7 @@ def _is_trained(message: Message) -> bool:
     return message["role"] == "assistant" if flag is None else bool(flag)
 
 
-def _render(
+def render(
     tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, Any]], *, row: str | None, generation: bool = False
 ) -> str:
     from jinja2 import TemplateError
@@ -193,7 +193,7 @@ def _prefix(
     generation: bool = False,
 ) -> int:
     """Where in `text` the rendering of its first messages ends."""
-    part = _render(tokenizer, messages, row=row, generation=generation)
+    part = render(tokenizer, messages, row=row, generation=generation)
     if text.startswith(part):
         return len(part)
     same = next((i for i, (a, b) in enumerate(zip(part, text, strict=False)) if a != b), min(len(part), len(text)))
@@ -215,7 +215,7 @@ def _start(
         return _prefix(tokenizer, before, text, row, generation=True)
     # No generation prompt leads here. A stand-in content shows where the header ends.
     mark = "\u2063content\u2063"
-    marked = _render(tokenizer, [*before, {**messages[index], "content": mark}], row=row)
+    marked = render(tokenizer, [*before, {**messages[index], "content": mark}], row=row)
     place = marked.find(mark)
     if place < 0 or not text.startswith(marked[:place]):
         raise RowError(
@@ -267,10 +267,10 @@ def _finish(
         first, last = bisect_right(ends, start), bisect_right(ends, end)
         trained[first:last] = [True] * (last - first)
         merged += sum(low < len(ids) and offsets[low][0] < edge for low, edge in ((first, start), (last, end)))
-    return _fit(Encoded(ids, trained, merged=merged), tokenizer, max_length, overlength, row)
+    return fit(Encoded(ids, trained, merged=merged), tokenizer, max_length, overlength, row)
 
 
-def _fit(
+def fit(
     encoded: Encoded,
     tokenizer: PreTrainedTokenizerBase,
     max_length: int | None,

@@ -13,6 +13,7 @@ from transformers.generation import StoppingCriteria, StoppingCriteriaList
 
 from itune_core.api import ModelError
 from itune_torch._load import base_of
+from itune_torch._seq2seq import decoder_start
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,9 @@ def generate(
     seeds: Sequence[int] | None = None,
     stop: Sequence[str] = (),
 ) -> list[Generated]:
-    """Continue each prompt.
+    """Continue each prompt, or answer it: a causal model writes on, an encoder-decoder model reads it and begins anew.
 
-    Prompts are padded on the left to the longest, so batches of like length waste least; sorting is the caller's.
+    Prompts are padded to the longest, so batches of like length waste least; sorting is the caller's.
     Each row draws from a generator of its own, one number a token, so its text depends on its seed and not on its
     neighbours (but for
     rounding: a batch of another shape may add floats in another order, which can matter where two tokens are all but
@@ -53,9 +54,9 @@ def generate(
     likely, and more so in bfloat16).
 
     Args:
-        model: causal language model in eval mode.
+        model: language model in eval mode.
         tokenizer: its tokenizer.
-        prompts: token ids, none empty.
+        prompts: token ids, none empty; of an encoder-decoder model as :func:`encode_source` gives them.
         max_new_tokens: most tokens to generate for a row.
         temperature: 0 takes the most likely token; else logits are divided by it.
         top_p: draw from the most likely tokens that together have at least this probability, 0 < top_p <= 1.
@@ -79,17 +80,30 @@ def generate(
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else ends[0]
     width = max(len(prompt) for prompt in prompts)
     device = next(model.parameters()).device
-    input_ids = torch.tensor([[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=device)
+    reads = bool(base_of(model).config.is_encoder_decoder)
+    # What a causal model writes follows its prompt at once. An encoder counts places from the left.
+    filled = [[pad] * (width - len(prompt)) for prompt in prompts]
+    rows = [[*prompt, *more] if reads else [*more, *prompt] for prompt, more in zip(prompts, filled, strict=True)]
+    input_ids = torch.tensor(rows, device=device)
     lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
-    mask = (torch.arange(width, device=device) >= width - lengths[:, None]).long()
+    places = torch.arange(width, device=device)
+    mask = (places < lengths[:, None] if reads else places >= width - lengths[:, None]).long()
+    before = 1 if reads else width  # what stands before the answer: the token a decoder begins with, or the prompt
 
     processors = LogitsProcessorList()
     if temperature > 0 and seeds is not None:
         processors.append(_Draw(temperature, top_p, seeds))
-    stopper = _StopAt(tokenizer, stop, width, len(prompts))
+    stopper = _StopAt(tokenizer, stop, before, len(prompts))
     config = GenerationConfig(
-        max_new_tokens=max_new_tokens, do_sample=False, eos_token_id=ends, pad_token_id=pad, use_cache=True
+        max_new_tokens=max_new_tokens,
+        do_sample=False,
+        num_beams=1,  # some models' own config says otherwise (BART's for summaries)
+        eos_token_id=ends,
+        pad_token_id=pad,
+        use_cache=True,
     )
+    if reads:
+        config.decoder_start_token_id = decoder_start(model)
     with torch.inference_mode():
         output = cast(Any, model).generate(
             input_ids=input_ids,
@@ -100,7 +114,7 @@ def generate(
         )
     return [
         _answer(tokenizer, new, ends, stop, stopped_after, len(prompt))
-        for new, stopped_after, prompt in zip(output[:, width:].tolist(), stopper.after, prompts, strict=True)
+        for new, stopped_after, prompt in zip(output[:, before:].tolist(), stopper.after, prompts, strict=True)
     ]
 
 
@@ -183,14 +197,14 @@ def _from_nucleus(probabilities: Tensor, uniform: Tensor, top_p: float) -> Tenso
 class _StopAt(StoppingCriteria):  # type: ignore[misc]
     """Ends a row when its newest text holds a stop string; `after[row]` is then how many tokens it had."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str], width: int, rows: int) -> None:
-        self.tokenizer, self.stop, self.width = tokenizer, stop, width
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str], before: int, rows: int) -> None:
+        self.tokenizer, self.stop, self.before = tokenizer, stop, before
         self.after: list[int | None] = [None] * rows
         # A token is at least one byte, and a character at most four.
         self.window = 4 * max((len(string) for string in stop), default=0) + 4
 
     def __call__(self, input_ids: Tensor, scores: Any, **_: Any) -> Tensor:
-        new = input_ids.shape[1] - self.width
+        new = input_ids.shape[1] - self.before
         tails = input_ids[:, -min(new, self.window) :].tolist()
         for row, tail in enumerate(tails):
             if self.after[row] is None:

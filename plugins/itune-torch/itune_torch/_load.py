@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from itune_core.api import ModelError, ModelSource
+from itune_torch._quantize import Quantize, keep_differentiable, quantization, require_quantization
 from itune_torch._quiet import quietly
 from itune_torch._resolve import resolve
 
@@ -45,6 +47,7 @@ def load_causal(
     dtype: Dtype = "float32",
     device: str = "cpu",
     adapter: Literal["merge", "attach"] = "attach",
+    quantize: Quantize | None = None,
 ) -> PreTrainedModel | PeftModel:
     """Load a causal language model in eval mode.
 
@@ -59,31 +62,83 @@ def load_causal(
         device: as torch names it.
         adapter: ``attach`` keeps the adapter as a module (a `PeftModel`, not trainable); ``merge`` adds it into the
             weights in float32 and rounds to `dtype` once, afterwards, for faster inference.
+        quantize: hold the linear layers but the LM head in 4 or 8 bits (needs bitsandbytes), to train an adapter on
+            them; `dtype` is then that of everything else and of the products.
 
     Raises:
-        ModelError: no safetensors weights, an architecture transformers does not know, an adapter that does not fit, or
-            a device that is not there or too small.
+        ModelError: no safetensors weights, an architecture transformers does not know, an adapter that does not fit,
+            a device that is not there or too small, or one without quantised weights.
+        ValueError: an adapter is to be merged into quantised weights, which would round it away.
     """
-    import torch
     from transformers import AutoModelForCausalLM
 
     from itune_torch._attention import use_row_blocks
 
+    if source.architecture == "reward":  # transformers would put a random LM head in the place of the missing one
+        raise ModelError(
+            "E-TORCH-035",
+            f"{source.spec!r} is a reward model: it judges answers and writes none",
+            where=str(source.files),
+            fix="name a causal language model, such as the one that the reward model was trained from",
+        )
+    return load_as(
+        AutoModelForCausalLM,
+        source,
+        what="a causal language model",
+        dtype=dtype,
+        device=device,
+        adapter=adapter,
+        quantize=quantize,
+        prepare=use_row_blocks,
+    )
+
+
+def load_as(
+    auto: Any,
+    source: ModelSource,
+    *,
+    what: str,
+    dtype: Dtype,
+    device: str,
+    adapter: Literal["merge", "attach"],
+    quantize: Quantize | None = None,
+    prepare: Callable[[Any], object] | None = None,
+) -> Any:
+    """Load a model by one of transformers' auto classes, in eval mode.
+
+    Args:
+        auto: the class.
+        source, dtype, device, adapter, quantize: as in :func:`load_causal`, and so the errors.
+        what: it loads, in words.
+        prepare: called with the model before an adapter is put on top.
+    """
+    import torch
+
+    wanted = getattr(torch, dtype)
+    merge = source.adapter is not None and adapter == "merge"
+    quantized: dict[str, Any] = {}
+    if quantize is not None:
+        if merge:
+            raise ValueError("an adapter cannot be merged into quantised weights")
+        require_quantization(device)
+        _moved(torch.empty(0), device, source)
+        # Weights are quantised where they are to be, one by one as they are read.
+        quantized = {"quantization_config": quantization(quantize, wanted), "device_map": {"": device}}
     folder = resolve(source)
     _needs(folder, "config.json", source)
     _needs(folder, "*.safetensors", source)
-    wanted = getattr(torch, dtype)
-    merge = source.adapter is not None and adapter == "merge"
     try:
         with quietly():
-            model = AutoModelForCausalLM.from_pretrained(
+            model = auto.from_pretrained(
                 folder,
                 dtype=torch.float32 if merge else wanted,
                 trust_remote_code=False,
                 use_safetensors=True,
                 local_files_only=True,
+                **quantized,
             )
-            use_row_blocks(model)
+            if prepare is not None:
+                prepare(model)
             if source.adapter is not None:
                 model = _with_adapter(model, source.adapter, source)
     except (OSError, ValueError, RuntimeError) as error:
@@ -92,12 +147,15 @@ def load_causal(
             f"the model {source.spec!r} cannot be loaded",
             where=str(folder),
             why=str(error),
-            fix="check that the folder holds a causal language model that the installed transformers knows",
+            fix=f"check that the folder holds {what} that the installed transformers knows",
         ) from error
     if merge:
         # As every loaded model's, the weights require gradients. Where they do not, torch multiplies the last position
         # of each row, which is not contiguous, with a copy of the LM head per row: gigabytes and seconds a batch.
         model = model.merge_and_unload().to(wanted).requires_grad_(True)
+    if quantize is not None:
+        keep_differentiable(model)
+        return model.eval()
     return _moved(model, device, source).eval()
 
 

@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from itune_core.api import ModelError
-from itune_torch._attention import LENGTHS, attends_in_blocks
+from itune_torch._attention import LENGTHS, PARTS, attends_in_blocks
 from itune_torch._batch import Batch
 from itune_torch._load import base_of
+from itune_torch._seq2seq import Seq2SeqBatch
 
 CHUNK = 128
 """Positions projected at once. Wide enough that reading the head's weights is not what takes the time; and 128 rows of
@@ -30,7 +31,7 @@ _reshapes_logits: WeakSet[nn.Module] = WeakSet()
 """LM heads seen to be followed by more arithmetic (soft-capping, scaling)."""
 
 
-def logprobs(model: nn.Module, batch: Batch, *, chunk: int = CHUNK) -> Tensor:
+def logprobs(model: nn.Module, batch: Batch | Seq2SeqBatch, *, chunk: int = CHUNK) -> Tensor:
     """Log-probability of each target of `batch` given the tokens before it in its row.
 
     Differentiable in whatever of the model requires a gradient. With a frozen LM head (any adapter that leaves it
@@ -42,7 +43,8 @@ def logprobs(model: nn.Module, batch: Batch, *, chunk: int = CHUNK) -> Tensor:
     no error.
 
     Args:
-        model: causal language model; may be a `PeftModel` or wrapped in `DistributedDataParallel`.
+        model: language model, causal or encoder-decoder as the batch is; may be a `PeftModel` or wrapped in
+            `DistributedDataParallel`.
         batch: on the model's device.
         chunk: positions projected at once; memory only, not the result.
 
@@ -50,7 +52,8 @@ def logprobs(model: nn.Module, batch: Batch, *, chunk: int = CHUNK) -> Tensor:
         (N,) float32, in the order of ``batch.targets``.
 
     Raises:
-        ModelError: the model has no LM head of the usual form.
+        ModelError: the model has no LM head of the usual form; rows of `batch` share a prefix, and the model does not
+            attend in a way that knows of it.
     """
     head = _head_of(model)
     if head not in _reshapes_logits and type(head) is nn.Linear:
@@ -68,12 +71,14 @@ def logprobs(model: nn.Module, batch: Batch, *, chunk: int = CHUNK) -> Tensor:
     return logits.gather(-1, batch.target_ids[:, None]).squeeze(-1) - logits.logsumexp(-1)
 
 
-def sequence_logprobs(model: nn.Module, batches: Sequence[Batch], *, chunk: int = CHUNK) -> tuple[Tensor, Tensor]:
+def sequence_logprobs(
+    model: nn.Module, batches: Sequence[Batch | Seq2SeqBatch], *, chunk: int = CHUNK
+) -> tuple[Tensor, Tensor]:
     """Sum of target log-probabilities and number of targets for each row.
 
     Args:
         model: as in :func:`logprobs`.
-        batches: of one list of rows, as :func:`lay_out` gives them.
+        batches: of one list of rows, as :func:`lay_out` or :func:`pad_seq2seq` gives them.
         chunk: as in :func:`logprobs`.
 
     Returns:
@@ -102,7 +107,9 @@ def _head_of(model: nn.Module) -> nn.Module:
     return head  # type: ignore[no-any-return]
 
 
-def _run(model: nn.Module, head: nn.Module, batch: Batch, *, first_only: bool) -> tuple[Tensor, Tensor, Tensor]:
+def _run(
+    model: nn.Module, head: nn.Module, batch: Batch | Seq2SeqBatch, *, first_only: bool
+) -> tuple[Tensor, Tensor, Tensor]:
     """Run `model`, letting its head project either the targets or one position only.
 
     Returns:
@@ -120,18 +127,32 @@ def _run(model: nn.Module, head: nn.Module, batch: Batch, *, first_only: bool) -
     def after(_: nn.Module, __: tuple[Any, ...], output: Tensor) -> None:
         seen["own"] = output
 
-    inputs: dict[str, Any] = {"input_ids": batch.input_ids, "position_ids": batch.position_ids, "use_cache": False}
-    if batch.attention_mask is not None:
-        inputs["attention_mask"] = batch.attention_mask
-    elif attends_in_blocks(base_of(model)):
-        inputs[LENGTHS] = batch.lengths
     hooks = [head.register_forward_pre_hook(before), head.register_forward_hook(after)]
     try:
-        logits = model(**inputs).logits
+        logits = model(**inputs_of(model, batch), use_cache=False).logits
     finally:
         for hook in hooks:
             hook.remove()
     return seen["hidden"], seen["own"], logits
+
+
+def inputs_of(model: nn.Module, batch: Batch | Seq2SeqBatch) -> dict[str, Any]:
+    """What `model` is called with."""
+    if isinstance(batch, Seq2SeqBatch):
+        return dict(batch.inputs)
+    inputs: dict[str, Any] = {"input_ids": batch.input_ids, "position_ids": batch.position_ids}
+    if batch.attention_mask is not None:
+        inputs["attention_mask"] = batch.attention_mask
+    elif attends_in_blocks(base_of(model)):
+        inputs |= {PARTS: batch.parts} if batch.parts else {LENGTHS: batch.lengths}
+    elif batch.parts:
+        raise ModelError(
+            "E-TORCH-031",
+            f"rows of this batch share a prefix, and {type(base_of(model)).__name__} cannot be told so",
+            why=f"its attention ({base_of(model).config._attn_implementation}) would let them read each other",
+            fix="ask prefixes_can_be_shared(model) once, and use lay_out(rows, max_tokens) if it says no",
+        )
+    return inputs
 
 
 class _LinearLogprobs(torch.autograd.Function):

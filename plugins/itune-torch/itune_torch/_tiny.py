@@ -17,7 +17,7 @@ CHATML = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
 
-_CORPUS = [
+CORPUS = [
     "The river runs past the old mill, and in spring the water reaches the lowest step of the garden.",
     "What is the capital of the country whose flag is a red circle on white? The capital is Tokyo.",
     "Write a short letter to a neighbour who has lent you a ladder, and thank them for their patience.",
@@ -84,7 +84,7 @@ def _train_tokenizer() -> PreTrainedTokenizerBase:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.train_from_iterator(
-        _CORPUS,
+        CORPUS,
         trainers.BpeTrainer(
             vocab_size=512,
             special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],

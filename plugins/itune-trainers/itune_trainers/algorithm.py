@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,7 +11,9 @@ from itune_core.api import Architecture, Record
 from itune_trainers.examples import Encoder, Example
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from datasets import Dataset
+    from torch import Tensor, nn
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,9 @@ class Logps:
 class Algorithm:
     """A loss and what it is computed from. Methods to write: :meth:`example` and :meth:`loss`.
 
+    Other processes may carry the training out: with an object that is made of this one's class and settings, and has
+    seen no record. So what :meth:`prepare`, :meth:`example` and :meth:`complete` find out belongs into the examples.
+
     Attributes:
         architecture: what kind of model is trained.
         needs_reference: whether `Logps.reference` is to be computed. Dropout is off then, so that the model and its
@@ -68,6 +74,10 @@ class Algorithm:
     config: Any
     architecture: ClassVar[Architecture] = "causal"
     needs_reference: ClassVar[bool] = False
+
+    def prepare(self, tokenizer: PreTrainedTokenizerBase, rows: Dataset) -> None:
+        """Look at the training rows, before any record is encoded. The tokenizer may be given another chat template: it
+        is then saved beside the model, also beside an adapter."""
 
     def example(self, record: Record, encoder: Encoder) -> Example:
         """The token rows of a record.
@@ -94,6 +104,28 @@ class Algorithm:
         """How much an example counts: the loss of a batch is the weighted mean of its examples' losses."""
         return 1.0
 
+    def in_step(self, model: nn.Module) -> AbstractContextManager[None]:
+        """Entered while the losses of a training step are computed, and never else: noise on the embeddings, say.
+
+        Torch's global generator is seeded there, by step.
+        """
+        return nullcontext()
+
     def figures(self, logps: Logps) -> Mapping[str, Tensor]:
-        """More to log: (E,) a value for each example by name; the mean over the batch is logged."""
+        """More to log: (E,) a value for each example by name; the mean over the batch is logged.
+
+        NaN is no value: the mean is over the other examples, and with none the figure is left out.
+        """
+        return {}
+
+    def summary(self, logps: Logps) -> Mapping[str, float]:
+        """More to say of the held-out examples, where it takes all of them at once: an area, a correlation.
+
+        Args:
+            logps: of all held-out examples, without gradient.
+        """
+        return {}
+
+    def counts(self, examples: Sequence[Example]) -> Mapping[str, Any]:
+        """More to say of the training examples, in the step's metrics."""
         return {}

@@ -20,10 +20,11 @@ class Checkpoints:
 
     Args:
         folder: their own folder.
+        writes: whether this process is the one of several that writes them; all read them.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, writes: bool = True) -> None:
+        self.folder, self.writes = folder, writes
 
     def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Write the state after `step` steps, then remove what is older.
@@ -32,6 +33,8 @@ class Checkpoints:
         """
         from safetensors.torch import save_file
 
+        if not self.writes:
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         final = self.folder / f"step-{step:09d}"
         part = final.with_suffix(PART)

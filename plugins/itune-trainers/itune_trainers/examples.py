@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -64,12 +64,28 @@ class Encoder:
         max_length: longest row, in tokens.
         overlength: what happens to a longer one.
         cache: keeps what was tokenised; None: nothing is kept.
+        variables: what the tokenizer's chat template was given besides the turns, see :meth:`using`.
     """
 
     tokenizer: PreTrainedTokenizerBase
     max_length: int
     overlength: str
     cache: TokenCache | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def using(self, **variables: str) -> Encoder:
+        """This encoder, with the chat template's variables set."""
+        from itune_torch import with_variables
+
+        key = tuple(sorted(variables.items()))
+        if key not in self._variants:
+            tokenizer = with_variables(self.tokenizer, variables)
+            self._variants[key] = replace(self, tokenizer=tokenizer, variables=variables)
+        return self._variants[key]
+
+    @cached_property
+    def _variants(self) -> dict[tuple[tuple[str, str], ...], Encoder]:
+        return {}
 
     @cached_property
     def control_tokens(self) -> tuple[str, ...]:
@@ -98,6 +114,25 @@ class Encoder:
             [prompt, completion], record, lambda policy: encode_completion(self.tokenizer, prompt, completion, **policy)
         )
 
+    def source_target(self, record: Record) -> Encoded:
+        """The record's last message, the assistant's, for a decoder to learn; those before it for its encoder."""
+        from itune_torch import encode_source_target
+
+        *source, target = record["messages"]
+        if target.get("train") is False or any(turn.get("train") for turn in source):
+            raise RowError(
+                "what is to be trained is not the last message alone",
+                "E-TRAIN-061",
+                why="the encoder reads all messages but the last, which is the one that the decoder writes",
+                fix="set train on no turn, or make a conversation of every turn that is to be trained",
+            )
+        self._refuse_control_tokens([*source, target])
+        return self._row(
+            {"source": source, "target": target},
+            record,
+            lambda policy: encode_source_target(self.tokenizer, source, [target], **policy),
+        )
+
     def text(self, record: Record) -> Encoded:
         """The record's text, every token trained."""
         from itune_torch import encode_text
@@ -113,7 +148,8 @@ class Encoder:
         def fresh() -> Encoded | None:
             return make({**policy, "row": record["id"]})
 
-        found = fresh() if self.cache is None else self.cache.row([content, policy], fresh)
+        key = [content, policy, self.variables] if self.variables else [content, policy]
+        found = fresh() if self.cache is None else self.cache.row(key, fresh)
         if found is None:
             raise OverLength
         return found

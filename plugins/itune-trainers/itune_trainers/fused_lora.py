@@ -39,9 +39,13 @@ class FusedLinear(Linear):  # type: ignore[misc]
         return cast(Tensor, _Fused.apply(x, base.weight, base.bias, a, b, self.scaling[name]))  # type: ignore[no-untyped-call]
 
 
-def use_fused_layers(config: LoraConfig) -> None:
-    """Have PEFT build :class:`FusedLinear` wherever `config` adapts a linear layer."""
-    config._register_custom_module({nn.Linear: FusedLinear})
+def use_fused_layers(config: LoraConfig, base: nn.Module) -> None:
+    """Have PEFT build :class:`FusedLinear` wherever `config` adapts a linear layer of `base`.
+
+    Not where layers of `base` are held in fewer bits: PEFT's own wrap each sort of them.
+    """
+    if getattr(base, "hf_quantizer", None) is None:
+        config._register_custom_module({nn.Linear: FusedLinear})
 
 
 class _Fused(torch.autograd.Function):

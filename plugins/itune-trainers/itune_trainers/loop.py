@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
-from itune_core.api import Context, ModelError, derive_seed
+from itune_core.api import ModelError, derive_seed
 from itune_trainers.algorithm import Algorithm, Logps
 from itune_trainers.checkpoints import Checkpoints
+from itune_trainers.early_stopping import LOSS, is_due, standing
 from itune_trainers.examples import Example
 from itune_trainers.forward.base import Forward
 from itune_trainers.model import seeded, trained_tensors
@@ -20,9 +22,19 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+class Desk(Protocol):
+    """What a training needs of the step's context while it is carried out; a `Context` is one."""
+
+    @property
+    def scratch(self) -> Path: ...
+
+    def progress(self, done: int, total: int | None = None, **figures: float) -> None: ...
+
+
 class Loop:
-    """One training run. What it depends on at step n is n, the trained weights and the optimiser's moments: nothing
-    else has state, so a checkpoint of these three continues with the same bits.
+    """One training run. What it depends on at step n is the history up to n, the trained weights (with early stopping
+    the best ones, too) and the optimiser's moments: nothing else has state, so a checkpoint of these continues with the
+    same bits.
 
     Args:
         objective: its loss.
@@ -30,7 +42,8 @@ class Loop:
         model: with the weights to be trained requiring gradients, in the mode to be trained in.
         forward: runs it.
         steps: the examples of every step.
-        seed: of dropout.
+        seed: of dropout, and of what else is random in a step.
+        measure: gives the loss and figures on held-out rows; needed only with ``early_stopping``.
     """
 
     def __init__(
@@ -41,6 +54,7 @@ class Loop:
         forward: Forward,
         steps: Sequence[Sequence[Example]],
         seed: int,
+        measure: Callable[[], Mapping[str, float]] | None = None,
     ) -> None:
         from torch.optim import AdamW
 
@@ -57,22 +71,54 @@ class Loop:
             fused=True,
         )
         self.history: list[dict[str, Any]] = []
+        self.measure = measure
+        self.best: dict[str, Tensor] = {}
 
-    def run(self, checkpoints: Checkpoints, context: Context, state: Mapping[str, Any]) -> None:
-        """Do the steps that :attr:`history` lacks, leaving a checkpoint every ``save_steps``.
+    def run(self, checkpoints: Checkpoints, context: Desk, state: Mapping[str, Any]) -> None:
+        """Do the steps that :attr:`history` lacks, leaving a checkpoint every ``save_steps``. The model has the result.
 
         Args:
             checkpoints: where they go.
             context: told of the progress.
             state: kept in each checkpoint beside the loop's own.
         """
+        context.progress(len(self.history), len(self.steps))
         for step in range(len(self.history), len(self.steps)):
-            with seeded(derive_seed(self.seed, step)):
+            with seeded(derive_seed(self.seed, step, *self.forward.ranks.draw)):
                 figures = self.step(step)
             self.history.append(figures)
+            stops = self._measured(step + 1)
             context.progress(step + 1, len(self.steps), loss=figures["loss"], learning_rate=figures["learning_rate"])
+            if stops:
+                break
             if (step + 1) % self.config.save_steps == 0 and step + 1 < len(self.steps):
                 checkpoints.save(step + 1, self.tensors(), {**state, "history": self.history})
+
+        if self.best:
+            self._assign(self.best)
+
+    def _measured(self, step: int) -> bool:
+        """Where an evaluation is due, add it to the entry of `step`, and keep the weights if they are the best; says
+        whether to stop."""
+        stopping = self.config.early_stopping
+        if stopping is None or not is_due(step, len(self.steps), stopping):
+            return False
+        assert self.measure is not None
+        figures = {f"eval/{name}": value for name, value in self.measure().items()}
+        if not math.isfinite(figures[LOSS]):
+            raise ModelError(
+                "E-TRAIN-014",
+                f"the held-out loss after step {step} is {figures[LOSS]}",
+                why="no later one can be compared with it",
+                fix="lower learning_rate, set max_grad_norm, or use dtype: float32",
+            )
+        self.history[-1] |= figures
+        stands = standing(self.history, stopping.min_delta)
+        if stands.best == step and stopping.keep == "best":
+            # On the CPU: they are looked at twice at most.
+            whole = self.forward.ranks.whole
+            self.best = {name: whole(weight.detach()).to("cpu", copy=True) for name, weight in self.weights.items()}
+        return stands.stale >= stopping.patience
 
     def step(self, step: int) -> dict[str, Any]:
         """One step of the optimiser; gives what is logged of it."""
@@ -89,9 +135,10 @@ class Loop:
             group["lr"] = rate
         batch = self.steps[step]
         self.optimizer.zero_grad(set_to_none=True)
-        figures = mean_loss(self.objective, self.forward, batch, _backward)
+        with self.objective.in_step(self.forward.model):
+            figures = mean_loss(self.objective, self.forward, batch, _backward)
         limit = math.inf if self.config.max_grad_norm is None else self.config.max_grad_norm
-        norm = torch.nn.utils.clip_grad_norm_(self.weights.values(), limit).item()
+        norm = self.forward.ranks.whole(torch.nn.utils.clip_grad_norm_(self.weights.values(), limit)).item()
         if not math.isfinite(figures["loss"]) or not math.isfinite(norm):
             raise ModelError(
                 "E-TRAIN-020",
@@ -105,28 +152,36 @@ class Loop:
 
     def tensors(self) -> dict[str, Tensor]:
         """The trained weights and the optimiser's state, by names that :meth:`restore` reads."""
-        tensors = {f"weight/{name}": weight.detach() for name, weight in self.weights.items()}
+        whole = self.forward.ranks.whole
+        tensors = {f"weight/{name}": whole(weight.detach()) for name, weight in self.weights.items()}
         for name, weight in self.weights.items():
             for key, value in self.optimizer.state[weight].items():
-                tensors[f"{key}/{name}"] = value
-        return tensors
+                tensors[f"{key}/{name}"] = whole(value)
+        return tensors | {f"best/{name}": weight for name, weight in self.best.items()}
 
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Go on from a checkpoint."""
-        import torch
-
+        part = self.forward.ranks.part
         moments: dict[str, dict[str, Tensor]] = defaultdict(dict)
         for label, tensor in tensors.items():
             key, name = label.split("/", 1)
             weight = self.weights[name]
-            if key == "weight":
-                with torch.no_grad():
-                    weight.copy_(tensor)
+            if key == "best":
+                self.best[name] = tensor
+            elif key == "weight":
+                self._assign({name: tensor})
             else:
-                moments[name][key] = tensor.to(weight.device, copy=True)
+                moments[name][key] = part(tensor.to(weight.device, copy=True), weight)
         for name, values in moments.items():
             self.optimizer.state[self.weights[name]] = values
         self.history = list(state["history"])
+
+    def _assign(self, tensors: Mapping[str, Tensor]) -> None:
+        import torch
+
+        with torch.no_grad():
+            for name, tensor in tensors.items():
+                self.weights[name].copy_(self.forward.ranks.part(tensor, self.weights[name]))
 
 
 def _backward(loss: Tensor) -> None:
@@ -134,7 +189,11 @@ def _backward(loss: Tensor) -> None:
 
 
 def mean_loss(
-    objective: Algorithm, forward: Forward, examples: Sequence[Example], use: Callable[[Tensor], Any] | None = None
+    objective: Algorithm,
+    forward: Forward,
+    examples: Sequence[Example],
+    use: Callable[[Tensor], Any] | None = None,
+    note: Callable[[Logps], Any] | None = None,
 ) -> dict[str, float]:
     """The weighted mean loss of some examples, and the objective's figures, group by group.
 
@@ -146,28 +205,36 @@ def mean_loss(
         forward: gives the log-probabilities.
         examples: one batch, or a whole data set.
         use: called with each group's share of the loss.
+        note: called with what the loss of each group is computed from.
 
     Returns:
-        ``loss`` and each figure's mean over the examples.
+        ``loss`` and each figure's mean over the examples that it has a value for.
     """
     import torch
 
-    weights = [objective.weight(example) for example in examples]
-    total = math.fsum(weights)
-    loss, sums, done = 0.0, defaultdict[str, float](float), 0
+    total = math.fsum(objective.weight(example) for example in examples)
+    loss = 0.0
+    sums: dict[str, float] = defaultdict(float)
+    counts: dict[str, float] = defaultdict(float)
     baseline = _baseline(objective, forward, examples)
-    for group in forward.groups(examples):
+    for group, own in forward.ranks.passes(forward, examples):
         logps = forward(group, baseline=baseline)
-        share = torch.tensor(weights[done : done + len(group)], device=logps.policy.device) / total
+        weights = [objective.weight(example) * own for example in group]
+        share = torch.tensor(weights, device=logps.policy.device) / total
         part = (objective.loss(logps) * share).sum()
         if use is not None:
             use(part)
+        if note is not None and own:
+            note(logps)
         loss += part.item()
         with torch.no_grad():
             for name, values in objective.figures(logps).items():
-                sums[name] += values.sum().item() / len(examples)
-        done += len(group)
-    return {"loss": loss, **sums}
+                said = values[~values.isnan()]
+                sums[name] += said.sum().item() * own
+                counts[name] += len(said) * own
+    added = forward.ranks.added
+    loss, sums, counts = added({"loss": loss})["loss"], added(sums), added(counts)
+    return {"loss": loss, **{name: sums[name] / count for name, count in counts.items() if count}}
 
 
 def _baseline(objective: Algorithm, forward: Forward, examples: Sequence[Example]) -> Tensor | None:
@@ -178,4 +245,5 @@ def _baseline(objective: Algorithm, forward: Forward, examples: Sequence[Example
     if not beside:
         return None
     with torch.no_grad():
-        return objective.baseline(Logps.joined([forward(group) for group in forward.groups(beside)]))
+        found = [(forward(group), counts) for group, counts in forward.ranks.passes(forward, beside)]
+        return objective.baseline(forward.ranks.joined([logps for logps, counts in found if counts]))

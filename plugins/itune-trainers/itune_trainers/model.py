@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from itune_core.api import ModelError, ModelSource
 from itune_trainers.forward.base import Forward
 from itune_trainers.settings import Lora, Settings
+from itune_trainers.stops import name_stops
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel
@@ -35,25 +36,31 @@ def open_model(way: type[Forward], config: Settings, source: ModelSource, seed: 
 
     Args:
         way: loads models of the architecture.
-        config: settled: dtype and device are no longer ``auto``.
+        config: settled: dtype and device are no longer ``auto``. With ``quantize``, frozen linear layers are held in
+            fewer bits; the adapter is that of the model as it is saved, all the same.
         source: the model; its adapter is trained further (``adapter: lora``) or merged (``adapter: none``).
-        seed: of a new adapter's weights.
+        seed: of a new adapter's weights, and of a new head's.
 
     Raises:
         ModelError: ``E-TRAIN-010`` the adapter of `source` has another shape than the recipe asks for;
-            ``E-TRAIN-011`` no module has one of the names in ``lora.targets``; those of `load_causal`.
+            ``E-TRAIN-011`` no module has one of the names in ``lora.targets``; ``E-TRAIN-015`` DoRA on 8-bit weights;
+            those of `load_causal`.
     """
     model: Any
     if config.adapter == "none":
-        model = way.load(source, dtype="float32", device=config.device, adapter="merge")
+        with seeded(seed):  # a head that the model lacks is drawn at random
+            model = way.load(source, dtype="float32", device=config.device, adapter="merge")
         model.requires_grad_(True)
     else:
-        base = way.load(replace(source, adapter=None), dtype=config.dtype, device=config.device, adapter="attach")
+        held = {} if config.quantize is None else {"quantize": config.quantize}
+        bare = replace(source, adapter=None)
+        with seeded(seed):
+            base = way.load(bare, dtype=config.dtype, device=config.device, adapter="attach", **held)
         base.requires_grad_(False)
         if source.adapter is None:
             model = _new_adapter(way, base, config.lora or Lora(), source, seed)
         else:
-            model = _same_adapter(base, config.lora, source, source.adapter)
+            model = _same_adapter(way, base, config.lora, source, source.adapter)
     if config.gradient_checkpointing:
         base = model if config.adapter == "none" else model.get_base_model()
         # `activation_checkpointing_enable` since transformers 5.2x; the old name warns there.
@@ -78,24 +85,29 @@ def trained_tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 def save_model(model: nn.Module, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Save a PEFT adapter, or a whole model with its tokenizer: safetensors, no card, no local path, the same bytes
-    for the same weights."""
+    """Save a PEFT adapter or a whole model, with its tokenizer and what ends and pads its answers: safetensors, no
+    card, no local path, the same bytes for the same weights."""
     from peft import PeftModel, get_peft_model_state_dict
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    if not isinstance(model, PeftModel):
-        whole = cast("PreTrainedModel", model)
-        whole.config.name_or_path = ""
+    tokenizer.save_pretrained(folder)
+    adapted = isinstance(model, PeftModel)
+    base = cast("PreTrainedModel", model.get_base_model() if adapted else model)
+    if base.can_generate():
+        name_stops(base.generation_config, tokenizer)
+    if not adapted:
+        base.config.name_or_path = ""
         with _quietly():
-            whole.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
+            base.save_pretrained(folder)
         return
+    if base.can_generate():
+        base.generation_config.save_pretrained(folder)
     # False, not "auto": that would look the base model up on the hub, and no embedding is trained here.
     state = get_peft_model_state_dict(model, save_embedding_layers=False)
     tensors = {name: tensor.cpu().contiguous() for name, tensor in state.items()}
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-    config = cast("LoraConfig", model.peft_config["default"])
+    config = cast("LoraConfig", model.peft_config["default"])  # type: ignore[union-attr]
     values = {
         # PEFT keeps module names in sets, whose order changes from process to process.
         key: sorted(value) if isinstance(value, (set, frozenset)) else value
@@ -130,35 +142,47 @@ def _new_adapter(way: type[Forward], base: PreTrainedModel, lora: Lora, source: 
         r=lora.rank,
         lora_alpha=cast(int, lora.alpha),
         lora_dropout=lora.dropout,
-        target_modules=_targets(base, lora.targets, source),
+        use_dora=lora.dora,
+        use_rslora=lora.rslora,
+        target_modules=_targets(way, base, lora.targets, source),
         task_type=way.task,
         modules_to_save=list(way.head) or None,
     )
-    use_fused_layers(config)
+    use_fused_layers(config, base)
     with seeded(seed), _quietly():
         model = cast("PeftModel", get_peft_model(base, config))
     config.base_model_name_or_path = source.spec  # PEFT has put the local path there
+    config.modules_to_save = list(way.head) or None  # and here every name that it knows for a head
     return model
 
 
-def _same_adapter(base: PreTrainedModel, lora: Lora | None, source: ModelSource, adapter: Path) -> PeftModel:
-    from peft import LoraConfig, PeftModel
+def _same_adapter(
+    way: type[Forward], base: PreTrainedModel, lora: Lora | None, source: ModelSource, adapter: Path
+) -> PeftModel:
+    from peft import LoraConfig
 
     from itune_trainers.fused_lora import use_fused_layers
 
     config = LoraConfig.from_pretrained(str(adapter))
+    if config.use_dora and getattr(base, "is_loaded_in_8bit", False):
+        # PEFT 0.21 copies an 8-bit weight to measure it, and its scales are lost with the original.
+        raise ModelError(
+            "E-TRAIN-015",
+            f"the adapter of {source.spec!r} is one of DoRA, which cannot be computed on weights in 8 bits",
+            fix="set quantize: 4bit, or remove quantize",
+        )
     config.inference_mode = False
     if lora is not None:
         config.lora_dropout = lora.dropout
-    use_fused_layers(config)
+    use_fused_layers(config, base)
     with _quietly():
-        model = PeftModel.from_pretrained(base, str(adapter), is_trainable=True, config=config, local_files_only=True)
+        model = way.attach(base, adapter, config)
     if lora is not None:
-        _check_shape(model, config, lora, source)
+        _check_shape(way, model, config, lora, source)
     return model
 
 
-def _check_shape(model: PeftModel, has: LoraConfig, wanted: Lora, source: ModelSource) -> None:
+def _check_shape(way: type[Forward], model: PeftModel, has: LoraConfig, wanted: Lora, source: ModelSource) -> None:
     from peft.tuners.lora import LoraLayer
 
     base = model.get_base_model()
@@ -168,7 +192,10 @@ def _check_shape(model: PeftModel, has: LoraConfig, wanted: Lora, source: ModelS
         differs.append(f"rank {has.r}, not {wanted.rank}")
     if has.lora_alpha != wanted.alpha:
         differs.append(f"alpha {has.lora_alpha:g}, not {wanted.alpha:g}")
-    if adapted != _targets(base, wanted.targets, source):
+    for name, there, asked in (("dora", has.use_dora, wanted.dora), ("rslora", has.use_rslora, wanted.rslora)):
+        if there != asked:
+            differs.append(f"{name} {str(there).lower()}, not {str(asked).lower()}")
+    if adapted != _targets(way, base, wanted.targets, source):
         differs.append(f"targets {sorted({name.rsplit('.', 1)[-1] for name in adapted})}, not {wanted.targets}")
     if differs:
         raise ModelError(
@@ -179,17 +206,18 @@ def _check_shape(model: PeftModel, has: LoraConfig, wanted: Lora, source: ModelS
         )
 
 
-def _targets(base: nn.Module, targets: str | list[str], source: ModelSource) -> list[str]:
+def _targets(way: type[Forward], base: nn.Module, targets: str | list[str], source: ModelSource) -> list[str]:
     """Full names of the modules to adapt, sorted."""
     from torch.nn import Linear
     from transformers.pytorch_utils import Conv1D  # what GPT-2 calls a linear layer
 
-    head = base.get_output_embeddings()  # type: ignore[operator]
+    embeddings = base.get_output_embeddings()  # type: ignore[operator]
     layers = {
         name: module
         for name, module in base.named_modules()
         # An adapted layer wraps the plain one under this suffix; its own name is that of the plain one before.
-        if isinstance(module, (Linear, Conv1D)) and module is not head and ".lora_" not in name
+        if isinstance(module, (Linear, Conv1D)) and module is not embeddings and ".lora_" not in name
+        if way.head_in(name) is None
     }
     names = sorted(name.removesuffix(".base_layer") for name in layers)
     if isinstance(targets, str):

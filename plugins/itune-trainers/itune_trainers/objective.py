@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
 
-from itune_core.api import Context, Facts, Inputs, TrainedModel, Trainer
+from itune_core.api import Check, Context, Facts, Inputs, ModelSource, TrainedModel, Trainer
 from itune_trainers.algorithm import Algorithm
 from itune_trainers.settings import Settings, settle
 
@@ -51,3 +52,13 @@ class Objective(Algorithm, Trainer):
         from itune_trainers.training import train
 
         return train(self, inputs, context)
+
+    def merge(self, source: ModelSource, folder: Path, dtype: Literal["float32", "bfloat16"]) -> Mapping[str, Any]:
+        from itune_trainers.merging import merge
+
+        return merge(self.architecture, source, folder, dtype)
+
+    def selftest(self, context: Context) -> Iterator[Check]:
+        from itune_trainers.selftest import selftest
+
+        return selftest(self, context)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
 
@@ -75,11 +76,13 @@ class Pairs:
     Attributes:
         chosen, rejected: the two sides.
         probability: (P,) how likely `chosen` is the better one.
+        margin: (P,) by how much the better one is better, as the record says; zeros where that is not asked.
     """
 
     chosen: Answers
     rejected: Answers
     probability: Tensor
+    margin: Tensor
 
     @classmethod
     def of(cls, logps: Logps) -> Pairs:
@@ -90,11 +93,12 @@ class Pairs:
             Answers(policy[:, side], tokens[:, side], None if reference is None else reference[:, side])
             for side in (0, 1)
         )
-        return cls(chosen, rejected, logps.labels)
+        scores = logps.scores.view(-1, 2)
+        return cls(chosen, rejected, logps.labels, scores[:, 0] - scores[:, 1])
 
     def swapped(self) -> Pairs:
         """The same pairs, judged the other way round."""
-        return Pairs(self.rejected, self.chosen, 1 - self.probability)
+        return Pairs(self.rejected, self.chosen, 1 - self.probability, self.margin)
 
 
 class PairObjective(Objective):
@@ -132,7 +136,15 @@ class PairObjective(Objective):
     def figures(self, logps: Logps) -> Mapping[str, Tensor]:
         pairs = Pairs.of(logps)
         chosen, rejected = self.reward(pairs.chosen), self.reward(pairs.rejected)
+        # Not a KL divergence: these answers are not the model's own samples. Where both are far below zero, it has
+        # left its reference all the same.
+        ratios = (
+            {}
+            if logps.reference is None
+            else {"log_ratio/chosen": pairs.chosen.ratio, "log_ratio/rejected": pairs.rejected.ratio}
+        )
         return {
+            **ratios,
             "rewards/chosen": chosen,
             "rewards/rejected": rejected,
             "rewards/margins": chosen - rejected,
@@ -140,3 +152,8 @@ class PairObjective(Objective):
             "logps/chosen": pairs.chosen.logps,
             "logps/rejected": pairs.rejected.logps,
         }
+
+    def counts(self, examples: Sequence[Example]) -> Mapping[str, Any]:
+        """Mean supervised tokens of the answers on each side."""
+        sides = ("tokens/chosen", "tokens/rejected")
+        return {name: fmean(example.rows[side].supervised for example in examples) for side, name in enumerate(sides)}

@@ -26,6 +26,7 @@ def preview(objective: Algorithm, inputs: Inputs, context: Context) -> Iterator[
 
     config = objective.config
     tokenizer = load_tokenizer(context.model(config.model))
+    objective.prepare(tokenizer, inputs["train"])
     encoder = Encoder(tokenizer, config.max_length, config.overlength)
     for record in records(inputs["train"]):
         try:

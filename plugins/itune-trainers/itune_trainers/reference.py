@@ -33,9 +33,10 @@ def reference_logps(
         "adapter": None if source.adapter is None else _digest(source.adapter / "adapter_model.safetensors"),
         "merged": config.adapter == "none",
         "dtype": config.dtype,
+        "quantize": config.quantize,
         "rows": examples.digest,
         "tokens_per_forward": config.tokens_per_forward,
-        **forward.facts(),
+        **forward.facts(rows),
     }
 
     def make(folder: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from itune_core.api import ComponentConfig, Facts, ModelRef, Runtime
+from itune_trainers.launch.settings import Launch
 
 FASTER = 1.1
 """How many times faster than float32 bfloat16 must be before ``dtype: auto`` takes it: it costs digits."""
@@ -21,6 +23,33 @@ class Lora(ComponentConfig):
     targets: Literal["all-linear"] | list[str] = Field(
         default="all-linear", description="Modules to adapt: all linear layers but the LM head, or a list of names."
     )
+    dora: bool = Field(
+        default=False,
+        description="Train the length of each row of a weight apart from its direction, which alone is low-rank (DoRA, "
+        "arXiv 2402.09353): slower, and often better at a small rank.",
+    )
+    rslora: bool = Field(
+        default=False,
+        description="Scale by alpha / sqrt(rank), so that a large rank learns as fast as a small one (arXiv "
+        "2312.03732).",
+    )
+
+
+class EarlyStopping(ComponentConfig):
+    """Stop where the loss on the input `eval` has stopped falling."""
+
+    every: int = Field(
+        ge=1, description="Steps from one evaluation to the next; there is one after the last step, too.", examples=[50]
+    )
+    patience: int = Field(
+        default=3, ge=1, description="How many evaluations in a row without a lower loss end the training."
+    )
+    min_delta: float = Field(
+        default=0.0, ge=0, description="A loss counts as lower only if it is by more than this, in nats."
+    )
+    keep: Literal["best", "last"] = Field(
+        default="best", description="Which weights are the result: those of the lowest loss, or those at the end."
+    )
 
 
 class Settings(ComponentConfig):
@@ -34,6 +63,12 @@ class Settings(ComponentConfig):
     )
     lora: Lora | None = Field(
         None, description="Shape of the adapter; unset: that of `model`'s, else rank 16, alpha 32, all linear layers."
+    )
+    quantize: Literal["4bit", "8bit"] | None = Field(
+        None,
+        description="Hold the frozen weights of linear layers in 4 bits (NF4, QLoRA, arXiv 2305.14314) or 8 (arXiv "
+        "2208.07339): a quarter or half of bfloat16's memory. Needs adapter: lora and "
+        "`pip install 'itune-trainers[quantize]'`.",
     )
     learning_rate: float = Field(gt=0, description="Peak learning rate of AdamW (betas 0.9 and 0.999, eps 1e-8).")
     schedule: Literal["linear", "cosine", "constant"] = Field(
@@ -65,10 +100,13 @@ class Settings(ComponentConfig):
     max_grad_norm: float | None = Field(
         1.0, gt=0, description="Longest gradient; a longer one is scaled down. null: any."
     )
+    early_stopping: EarlyStopping | None = Field(
+        None, description="Stop where the loss on the input `eval` has stopped falling; unset: make all steps."
+    )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
-        description="Of frozen weights; trained weights are always float32. auto: bfloat16 where this machine is "
-        "faster with it, float32 for adapter: none.",
+        description="Of frozen weights that are not quantised, and of products with those that are; trained weights "
+        "are always float32. auto: bfloat16 where this machine is faster with it, float32 for adapter: none.",
     )
     device: Runtime[str] = Field("auto", description="cpu, cuda, cuda:1, mps; auto: the best this machine has.")
     # Recomputed activations are the same bits, so this is not a setting of the result.
@@ -80,11 +118,17 @@ class Settings(ComponentConfig):
         25, ge=1, description="A checkpoint every so many steps; a killed run goes on from the last."
     )
 
+    launch: Runtime[Launch] = Field(
+        Launch(), description="Train in several processes: {processes: 2}, or {config: accelerate.yaml}."
+    )
+
     @model_validator(mode="after")
     def _adapter_settings_are_used(self) -> Settings:
         if self.adapter == "none":
             if self.lora is not None:
                 raise ValueError("lora is not used with adapter: none; remove it, or set adapter: lora")
+            if self.quantize is not None:
+                raise ValueError("quantised weights cannot be trained; remove quantize, or set adapter: lora")
             if self.dtype == "bfloat16":
                 raise ValueError("adapter: none trains all weights, in float32; set dtype: auto or adapter: lora")
             if "learning_rate" not in self.model_fields_set:
@@ -92,6 +136,21 @@ class Settings(ComponentConfig):
                     "learning_rate must be given with adapter: none: the default suits an adapter, "
                     "all weights want about a tenth of it"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _dora_can_be_computed(self) -> Settings:
+        if self.quantize == "8bit" and self.lora is not None and self.lora.dora:
+            raise ValueError("lora.dora cannot be computed on weights in 8 bits; set quantize: 4bit, or remove one")
+        return self
+
+    @model_validator(mode="after")
+    def _quantization_is_installed(self) -> Settings:
+        # A check of the recipe says it, as it says that a plugin is missing: not the training, hours of steps later.
+        if self.quantize is not None and find_spec("bitsandbytes") is None:
+            raise ValueError(
+                "quantize needs the package bitsandbytes: pip install 'itune-trainers[quantize]', or remove quantize"
+            )
         return self
 
 

@@ -85,10 +85,11 @@ def _make(folder: Path) -> None:
 
 def _identity(tokenizer: PreTrainedTokenizerBase) -> str:
     """Digest of all that token rows depend on beside the rows: vocabulary, template, special tokens, our own code."""
-    from itune_torch import encode_conversation
+    from itune_torch import encode_conversation, encode_source_target
 
     digest = hashlib.blake2b(digest_size=16)
     digest.update(tokenizer.backend_tokenizer.to_str().encode())  # type: ignore[attr-defined]
     digest.update(json.dumps([tokenizer.chat_template, tokenizer.special_tokens_map], default=str).encode())
-    digest.update(Path(inspect.getfile(inspect.unwrap(encode_conversation))).read_bytes())
+    for encode in (encode_conversation, encode_source_target):
+        digest.update(Path(inspect.getfile(inspect.unwrap(encode))).read_bytes())
     return digest.hexdigest()

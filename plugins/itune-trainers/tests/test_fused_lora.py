@@ -17,7 +17,7 @@ def adapted(fused: bool, dtype: torch.dtype = torch.float32, **settings: Any) ->
     model = nn.Sequential(nn.Linear(24, 40), nn.Tanh(), nn.Linear(40, 16, bias=False)).to(dtype)
     config = LoraConfig(r=4, lora_alpha=6, target_modules=["0", "2"], **settings)
     if fused:
-        use_fused_layers(config)
+        use_fused_layers(config, model)
     torch.manual_seed(1)
     model = get_peft_model(model, config)
     for name, parameter in model.named_parameters():

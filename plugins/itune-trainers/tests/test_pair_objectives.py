@@ -28,8 +28,8 @@ SETTINGS = {"model": "tiny", "dtype": "float32", "device": "cpu", "learning_rate
 
 def test_all_are_here() -> None:
     assert OBJECTIVES.keys() == {
-        *("apo-zero", "cdpo", "cpo", "dpo", "exo", "ipo", "orpo", "robust-dpo", "rso-hinge", "rso-sigmoid", "simpo"),
-        *("slic", "slic-norm", "sppo"),
+        *("apo-zero", "cdpo", "cpo", "dpo", "exo", "ipo", "orpo", "reward", "robust-dpo", "rso-hinge", "rso-sigmoid"),
+        *("simpo", "slic", "slic-norm", "sppo"),
     }
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from itune_core.api import ModelSource
 from itune_trainers.algorithm import Logps
 from itune_trainers.examples import Example
 from itune_trainers.order import groups
+from itune_trainers.ranks import ALONE, Ranks, Values
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -27,38 +29,79 @@ class Forward:
 
     Attributes:
         task: PEFT's name for what the model does.
+        quantizes: whether :meth:`load` takes the keyword `quantize`, see `itune_torch.load_causal`.
         head: last name of the modules that a new adapter trains in full, beside its low-rank updates.
         reference: (rows of the example,) values under the reference by example id; empty if none is needed.
+        ranks: the processes that run the model together.
+        one_call: whether :meth:`values` is to call the model once, however long the rows are.
     """
 
     task: ClassVar[str]
+    quantizes: ClassVar[bool] = False
     head: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, model: nn.Module, device: str, tokens_per_forward: int) -> None:
         self.model, self.device, self.limit = model, device, tokens_per_forward
         self.reference: dict[str, Tensor] = {}
+        self.ranks: Ranks = ALONE
+        self.one_call = False
+        self._run: Values = self.values
+
+    def share(self, ranks: Ranks) -> None:
+        """Run the model together with other processes from now on, each some of the examples."""
+        self.ranks, self._run = ranks, ranks.wrap(self)
 
     @staticmethod
-    def load(source: ModelSource, *, dtype: Any, device: str, adapter: Literal["attach", "merge"]) -> Any:
-        """The model of `source`, in eval mode."""
+    def load(source: ModelSource, *, dtype: Any, device: str, adapter: Literal["attach", "merge"], **held: Any) -> Any:
+        """The model of `source`, in eval mode.
+
+        Args:
+            source: the model.
+            dtype: of its weights.
+            device: where it is put.
+            adapter: whether an adapter of `source` stays one.
+            held: ``quantize``, where :attr:`quantizes`.
+        """
         raise NotImplementedError
+
+    @staticmethod
+    def attach(model: Any, adapter: Path, config: Any) -> Any:
+        """The model with a saved adapter on it, which is to be trained further.
+
+        Args:
+            model: without adapter.
+            adapter: its folder.
+            config: of the adapter, as it is to be.
+        """
+        from peft import PeftModel
+
+        return PeftModel.from_pretrained(model, str(adapter), is_trainable=True, config=config, local_files_only=True)
+
+    @classmethod
+    def head_in(cls, name: str) -> str | None:
+        """The module of :attr:`head` that the module of this full name is, or is part of; None if it is neither."""
+        return next((part for part in name.split(".") if part in cls.head), None)
 
     def values(self, rows: Sequence[Sequence[Encoded]]) -> tuple[Tensor, Tensor]:
         """(R,) float32 the value of each row, differentiable unless gradients are off, and (R,) int64 how many
         supervised tokens it has; the rows of an example are given together."""
         raise NotImplementedError
 
+    def width(self, rows: Sequence[Encoded]) -> int:
+        """Tokens of the longest row in a batch of `rows`."""
+        return max(len(row.ids) for row in rows)
+
     def size(self, rows: Sequence[Encoded], longest: int) -> int:
         """Tokens that running the rows of one example takes, in a batch whose longest row has `longest` tokens."""
         raise NotImplementedError
 
-    def facts(self) -> Mapping[str, Any]:
-        """How rows are run, for the step's metrics."""
+    def facts(self, examples: Sequence[Example]) -> Mapping[str, Any]:
+        """How the rows of `examples` are run, for the step's metrics."""
         return {}
 
     def groups(self, examples: Sequence[Example]) -> Iterator[list[Example]]:
         """The examples, in order, in groups small enough to be run at once. Rows of an example are never apart."""
-        longest = max(len(row.ids) for example in examples for row in example.rows)
+        longest = self.width([row for example in examples for row in example.rows])
         for group in groups([self.size(example.rows, longest) for example in examples], self.limit):
             yield [examples[number] for number in group]
 
@@ -71,7 +114,7 @@ class Forward:
         """
         import torch
 
-        policy, tokens = self.values([example.rows for example in group])
+        policy, tokens = self._run([example.rows for example in group])
         reference = [self.reference[example.id] for example in group] if self.reference else None
         scores = [score for example in group for score in example.scores or [0.0] * len(example.rows)]
         return Logps(

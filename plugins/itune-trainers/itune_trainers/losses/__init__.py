@@ -8,11 +8,13 @@ delta(y) = lp(y) - ref(y), the log-ratio; w the chosen answer, l the rejected on
 from __future__ import annotations
 
 from itune_trainers.losses.anchored import apo_zero_loss
+from itune_trainers.losses.bradley_terry import bradley_terry_loss
 from itune_trainers.losses.dpo import dpo_loss
 from itune_trainers.losses.exact import exo_loss
 from itune_trainers.losses.flipped import robust_loss
 from itune_trainers.losses.hinge import hinge_norm_loss, slic_loss
 from itune_trainers.losses.identity import ipo_loss
+from itune_trainers.losses.kto import kto_loss
 from itune_trainers.losses.likelihood import sft_loss
 from itune_trainers.losses.odds_ratio import orpo_loss
 from itune_trainers.losses.ranking import rrhf_loss
@@ -21,11 +23,13 @@ from itune_trainers.losses.self_play import sppo_loss
 
 __all__ = [
     "apo_zero_loss",
+    "bradley_terry_loss",
     "cpo_loss",
     "dpo_loss",
     "exo_loss",
     "hinge_norm_loss",
     "ipo_loss",
+    "kto_loss",
     "orpo_loss",
     "robust_loss",
     "rrhf_loss",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -13,7 +14,7 @@ from itune_trainers.objective import Objective
 from itune_trainers.settings import Settings
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 ROWS = (Kind.CONVERSATION, Kind.TEXT)
 
@@ -40,6 +41,12 @@ class SFT(Objective):
             description="What the loss is a mean over: all supervised tokens of the batch, or its rows (a token of a "
             "short answer then counts more).",
         )
+        neftune_alpha: float | None = Field(
+            None,
+            gt=0,
+            description="Noise on the embeddings of a training step's tokens, uniform on +-alpha / sqrt(L d) for a row "
+            "of L tokens and embeddings of d numbers (NEFTune, arXiv 2310.05914, where it is 5 to 15). unset: none.",
+        )
 
     def example(self, record: Record, encoder: Encoder) -> Example:
         row = encoder.text(record) if record.kind is Kind.TEXT else encoder.conversation(record)
@@ -49,6 +56,13 @@ class SFT(Objective):
         from itune_trainers.losses import sft_loss
 
         return sft_loss(logps.policy, logps.tokens)
+
+    def in_step(self, model: nn.Module) -> AbstractContextManager[None]:
+        if self.config.neftune_alpha is None:
+            return super().in_step(model)
+        from itune_trainers.neftune import noisy_embeddings
+
+        return noisy_embeddings(model, self.config.neftune_alpha)
 
     def weight(self, example: Example) -> float:
         return float(example.supervised) if self.config.normalise == "token" else 1.0

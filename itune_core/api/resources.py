@@ -1,0 +1,86 @@
+"""Base classes of what a step is lent: backends, which answer for models, and executors, which carry work out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from itune_core.api.asking import Answer, AnswerRewards, Ask, Embed, LogProbs, Rewards, TokenLogProbs, Vectors
+from itune_core.api.components import Component
+from itune_core.api.fields import ComponentConfig
+from itune_core.api.models import ModelSource
+from itune_core.api.outcomes import Failed
+
+
+class Backend(Component):
+    """A language model that answers requests (entry-point group ``itune.backends``).
+
+    Lives from the first request of a step to its end. Requests come in batches; the replies go back in the same order,
+    :class:`Failed` in the place of what could not be answered.
+
+    Attributes:
+        needs_weights: whether it loads the model itself (then ``open`` gets its source) or asks a server.
+    """
+
+    stage = "backends"
+    inputs = {}
+    outputs = ()
+    needs_weights: ClassVar[bool] = True
+
+    class Config(ComponentConfig):
+        """Settings of an entry under ``models:`` that every backend has."""
+
+        model: str = Field(description="embedded:NAME, a hub id, a local folder, or the name a server knows.")
+        revision: str | None = Field(
+            None, description="Commit or tag of a hub model; unset: the newest, shown as unpinned."
+        )
+
+    def served_identity(self) -> str:
+        """What pins a model that is served by somebody else, as far as it can be: name, revision, address."""
+        raise TypeError(f"{type(self).__name__} loads its weights itself")
+
+    def open(self, source: ModelSource | None) -> None:
+        """Get ready: load the weights, or reach the server."""
+
+    def close(self) -> None:
+        """Free what :meth:`open` took."""
+
+    def render(self, request: Ask | LogProbs | Rewards, source: ModelSource | None) -> str:
+        """The text that the model would see, without loading its weights; roles in brackets where a server renders. Of
+        several completions, with the first."""
+        if isinstance(request, Ask):
+            turns = request.messages
+        else:
+            completion = request.completion if isinstance(request, LogProbs) else request.completions[0]
+            turns = [*request.prompt, *completion]
+        return "\n".join(f"[{turn['role']}] {turn['content']}" for turn in turns)
+
+    def generate(self, requests: Sequence[tuple[Ask, Sequence[int]]]) -> Iterable[Answer | Failed]:
+        """Answer each `Ask`; its second part is one seed per draw wanted."""
+        raise TypeError(f"{type(self).__name__} does not generate text")
+
+    def logprobs(self, requests: Sequence[LogProbs]) -> Iterable[TokenLogProbs | Failed]:
+        """Score each request's completion tokens."""
+        raise TypeError(f"{type(self).__name__} does not give log-probabilities")
+
+    def rewards(self, requests: Sequence[Rewards]) -> Iterable[AnswerRewards | Failed]:
+        """Judge each request's completions."""
+        raise TypeError(f"{type(self).__name__} does not reward answers")
+
+    def embed(self, requests: Sequence[Embed]) -> Iterable[Vectors | Failed]:
+        """Embed each request's texts."""
+        raise TypeError(f"{type(self).__name__} does not embed text")
+
+
+class Executor(Component):
+    """Carries per-row work (entry-point group ``itune.executors``): other processes, a cluster."""
+
+    stage = "executors"
+    inputs = {}
+    outputs = ()
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any | Failed]:
+        """`function` of every item, in order; where it raises a ``RowError``, :class:`Failed` in its place."""
+        raise TypeError(f"{type(self).__name__} must define map()")
