@@ -25,7 +25,7 @@ from itune_core.plugins import contract, session
 from itune_core.plugins.contract import ANSWERS, EASY_METHODS, STAGE_BASES
 
 OUTCOMES = (outcomes.Keep, outcomes.Drop, outcomes.Failed, outcomes.Created, outcomes.Drawn, outcomes.Mix,
-            outcomes.TrainedModel, outcomes.Evaluation)  # fmt: skip
+            outcomes.TrainedModel, outcomes.Check, outcomes.Evaluation)  # fmt: skip
 REQUESTS = ((asking.Ask, asking.Answer), (asking.LogProbs, asking.TokenLogProbs),
             (asking.Rewards, asking.AnswerRewards), (asking.Embed, asking.Vectors))  # fmt: skip
 

@@ -40,7 +40,15 @@ def imported(home: Path, *arguments: str) -> tuple[int, set[str], str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--help",), ("--version",), ("plugins", "list"), ("plugins", "list", "--json"), ("check", str(QUICKSTART))],
+    [
+        ("--help",),
+        ("--version",),
+        ("export", "--help"),
+        ("selftest", "--help"),
+        ("plugins", "list"),
+        ("plugins", "list", "--json"),
+        ("check", str(QUICKSTART)),
+    ],
     ids=" ".join,
 )
 def test_nothing_heavy_is_imported(arguments: tuple[str, ...], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,9 +80,11 @@ def bench_context(label: str, seed: int, folder: Path, policy: Policy, *, offlin
 
 
 def _part(folder: Path, make: Any) -> Path:
+    """A folder that is whole or absent, as in the store: what one check failed to make, the next one makes anew."""
     if not folder.exists():
-        folder.mkdir()
-        make(folder)
+        draft = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
+        make(draft)
+        draft.replace(folder)
     return folder
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +11,7 @@ from itune_core.api.asking import Ask
 from itune_core.api.errors import ModelError
 from itune_core.api.outcomes import Failed
 from itune_core.api.records import message
-from itune_core.cli.opening import Allow, Overrides, open_project
+from itune_core.cli.opening import Allow, Overrides, reopen
 from itune_core.cli.terminal import safe
 from itune_core.engine.errors import StoreError
 
@@ -38,15 +37,15 @@ def chat(
     if len(names) > 2:
         raise typer.BadParameter("give STEP, or RUN and STEP")
     step, run = names[-1], find_run(Home.here(), names[0] if len(names) == 2 else None)
-    project = open_project(Path(run.data["recipe"]), [*run.data["overrides"], *overrides], allow=allow)
-    for name in run.data["steps"]:
-        project.artifacts[name] = run.artifact(project.store, name)
-    models = [
-        *project.plan.models,
-        *(name for name in project.artifacts if project.plan.nodes[name].stage == "trainers"),
-    ]
+    project = reopen(run, overrides, allow=allow)
+    if step in run.data["steps"]:
+        run.artifact(project.store, step)
+    trained = [name for name, node in project.plan.nodes.items() if node.stage == "trainers"]
+    models = [*project.plan.models, *(name for name in trained if name in project.artifacts)]
     if step not in models:
-        raise StoreError("E-STORE-004", f"{step!r} is no model of this run", fix=f"one of: {', '.join(models)}")
+        raise StoreError(
+            "E-STORE-004", f"{step!r} is no model of this run and its recipe", fix=f"one of: {', '.join(models)}"
+        )
     served = project.served(step)
     served.backend.open(served.source)
     turns = [message("system", system)] if system else []

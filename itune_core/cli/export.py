@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from itune_core.api.errors import RecipeError
+from itune_core.api.errors import ModelError, RecipeError
 from itune_core.cli.choosing import choose
-from itune_core.cli.opening import Allow, Offline, open_project
+from itune_core.cli.opening import Allow, Offline, reopen
 from itune_core.cli.terminal import safe, size
 from itune_core.engine.errors import StoreError
 
@@ -41,7 +41,11 @@ def export(
     difference is printed.
     """
     if dtype is not None and not merge:
-        raise RecipeError("E-EXPORT-003", "--dtype is of merged weights", fix="add --merge, or leave --dtype out")
+        raise RecipeError(
+            "E-EXPORT-003",
+            "--dtype is the type of merged weights, and nothing is merged",
+            fix="add --merge, or leave --dtype out",
+        )
     run, step = choose(names)
     if step is None or run.data["steps"].get(step, {}).get("stage") != "trainers":
         trained = [name for name, saved in run.data["steps"].items() if saved["stage"] == "trainers"]
@@ -63,7 +67,7 @@ def export(
             fix="leave --merge out",
         )
     chain = lineage.trainings(run.data["steps"], step)
-    base = _base(project, lineage.base_of(run.data["steps"], chain[0]))
+    base = _base(project, run, chain)
     sits_on = _below(run, project, step)
     measured: Mapping[str, Any] | None = None
     with new_folder(to.absolute()) as folder:
@@ -80,7 +84,7 @@ def export(
             dtype=(dtype or "float32") if merge else None,
             sits_on=sits_on if form == "adapter" else None,
         )
-        components = {name: project.plan.nodes[name].component for name in chain if name in project.plan.nodes}
+        components = {name: project.plan.nodes[name].component for name in chain if _is_still(project, run, name)}
         card = model_card(run, project.store, step, base, exported, components)
         (folder / "README.md").write_text(card, "utf-8")
     if measured is not None:
@@ -97,22 +101,24 @@ def _project(run: RunRecord, step: str, allow: list[str], offline: bool) -> Proj
     """The recipe of a run, opened again, with what the run made.
 
     Raises:
-        StoreError: ``E-EXPORT-006`` the recipe has no such step any more; ``E-STORE-003`` its model was removed.
+        StoreError: ``E-EXPORT-006`` the recipe has no such training any more; ``E-STORE-003`` its model was removed.
     """
-    project = open_project(Path(run.data["recipe"]), run.data["overrides"], allow=allow, offline=offline)
-    if step not in project.plan.nodes:
+    project = reopen(run, allow=allow, offline=offline)
+    if not _is_still(project, run, step):
         raise StoreError(
             "E-EXPORT-006",
-            f"the recipe has no step {step!r} any more",
+            f"the recipe has no step {step!r} of {run.data['steps'][step]['component']} any more",
             where=run.data["recipe"],
             fix=f"put the recipe back as it was: {run.folder / 'recipe.yaml'}",
         )
-    for name, saved in run.data["steps"].items():
-        found = project.store.get(saved["key"])
-        if found is not None:  # of the others the card says that they are gone
-            project.artifacts[name] = found
     run.artifact(project.store, step)
     return project
+
+
+def _is_still(project: Project, run: RunRecord, step: str) -> bool:
+    """Whether a step of the recipe is of the component that the run made it with."""
+    node = project.plan.nodes.get(step)
+    return node is not None and node.entry.label == run.data["steps"][step]["component"]
 
 
 def _below(run: RunRecord, project: Project, step: str) -> str | None:
@@ -122,13 +128,29 @@ def _below(run: RunRecord, project: Project, step: str) -> str | None:
     return below[0] if below else None
 
 
-def _base(project: Project, name: str) -> Base:
-    """What the first training began with: a model of the recipe."""
+def _base(project: Project, run: RunRecord, chain: Sequence[str]) -> Base:
+    """What the first training began with: as an adapter's manifest has it, else the recipe if that is unchanged."""
     from itune_core.engine.embedded import EMBEDDED
     from itune_core.engine.exporting import public_name
+    from itune_core.report import lineage
     from itune_core.report.card import Base
 
-    config = project.plan.models[name].config
-    identity = project.resolver.identity(config.model, config.revision)
-    known = EMBEDDED.get(config.model.removeprefix("embedded:")) if config.model.startswith("embedded:") else None
-    return Base(public_name(config.model, identity), identity, known.licence if known else None)
+    pointers = (project.artifacts[name].manifest["base"] or {} for name in chain if name in project.artifacts)
+    name = lineage.base_of(run.data["steps"], chain[0])
+    if pointer := next((pointer for pointer in pointers if "spec" in pointer), None):
+        spec, identity = pointer["spec"], pointer["identity"]
+    elif _unchanged(project, name, run.data["steps"][chain[0]]["identities"][name]):
+        config = project.plan.models[name].config
+        spec, identity = config.model, project.resolver.identity(config.model, config.revision)
+    else:
+        return Base(name, None, None)
+    known = EMBEDDED.get(spec.removeprefix("embedded:")) if spec.startswith("embedded:") else None
+    return Base(public_name(spec, identity), identity, known.licence if known else None)
+
+
+def _unchanged(project: Project, name: str, identity: str) -> bool:
+    """Whether the recipe's model of that name is the one that a run was made with."""
+    try:
+        return name in project.plan.models and project.identity(name) == identity
+    except ModelError:  # it cannot be had any more; whole weights can do without
+        return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect as python_inspect
 import json
+import shlex
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -66,10 +67,13 @@ def _ready(project: Project, step: str) -> StepNode:
             if found is None:
                 break
             return node
+    needed = [feed.node for feeds in node.inputs.values() for feed in feeds]
+    needed += [name for name in (*node.models, *node.steps) if name in nodes]
+    missing = next(name for name in needed if name not in project.artifacts)
     raise StoreError(
         "E-STORE-005",
-        f"what {step!r} reads is not made yet",
-        fix=f"itune run {project.plan.file} --only {next(iter(node.inputs.values()))[0].node}",
+        f"what {step!r} reads or asks is not made yet: {missing}",
+        fix=f"itune run {project.plan.file} --only {shlex.quote(missing)}",
     )
 
 

@@ -1,4 +1,4 @@
-"""From a recipe's file to a project: what several commands begin with."""
+"""From a recipe's file, or a run of one, to a project: what several commands begin with."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from itune_core.engine.project import Project
+    from itune_core.engine.runs import RunRecord
 
 RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe's YAML file.", show_default=False)]
 Overrides = Annotated[
@@ -37,6 +38,17 @@ TORCH_SETTINGS = {
 """Environment of a run, unless the user has set it. torch reads these once, when it is imported or first used."""
 
 
+def prepare(offline: bool = False) -> None:
+    """Set what libraries read from the environment; call it before any of them is imported."""
+    import os
+
+    for name, value in TORCH_SETTINGS.items():
+        os.environ.setdefault(name, value)
+    if offline:  # the libraries that plugins use obey these
+        os.environ["HF_HUB_OFFLINE"] = "1"
+        os.environ["HF_DATASETS_OFFLINE"] = "1"
+
+
 def open_project(
     recipe: Path, overrides: Sequence[str] = (), *, allow: Sequence[str] = (), offline: bool = False
 ) -> Project:
@@ -46,19 +58,29 @@ def open_project(
         RecipeError: every mistake of the recipe.
         PluginError: this environment is not the one that the lock beside the recipe names.
     """
-    import os
-
-    for name, value in TORCH_SETTINGS.items():  # before torch is imported
-        os.environ.setdefault(name, value)
+    prepare(offline)
 
     from itune_core.engine import extensions
     from itune_core.engine.home import Home
     from itune_core.engine.project import Project
     from itune_core.recipe.plan import compile
 
-    if offline:  # the libraries that plugins use obey these
-        os.environ["HF_HUB_OFFLINE"] = "1"
-        os.environ["HF_DATASETS_OFFLINE"] = "1"
     plan = compile(recipe, overrides=overrides, allow=allow)
     loaded = tuple(extensions.load(plan.extensions, plan.policy))
     return Project(plan, Home.beside(recipe), offline=offline, extensions=loaded)
+
+
+def reopen(
+    run: RunRecord, overrides: Sequence[str] = (), *, allow: Sequence[str] = (), offline: bool = False
+) -> Project:
+    """The recipe of a run, as it is now, and the artifacts of the run that are still in the store.
+
+    The recipe may have changed since: a step that the run made need not be in it, nor be what it was.
+    """
+    recipe = Path(run.data["recipe"])
+    project = open_project(recipe, [*run.data["overrides"], *overrides], allow=allow, offline=offline)
+    for name, saved in run.data["steps"].items():
+        found = project.store.get(saved["key"])
+        if found is not None:
+            project.artifacts[name] = found
+    return project

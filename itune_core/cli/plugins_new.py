@@ -17,7 +17,9 @@ def _stages(incomplete: str) -> list[str]:
 
 
 def new(
-    stage: Annotated[str, typer.Argument(metavar="STAGE", autocompletion=_stages, help="filters, trainers, ...")],
+    stage: Annotated[
+        str, typer.Argument(metavar="STAGE", autocompletion=_stages, help="filters, trainers, objectives, ...")
+    ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="What a recipe says after the slash, such as my-filter.")],
     folder: Annotated[Path, typer.Option("--dir", help="Where to put the new folder, itune-NAME.")] = Path(),
     author: Annotated[

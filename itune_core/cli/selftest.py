@@ -12,10 +12,13 @@ import typer
 from itune_core.api.errors import RecipeError
 from itune_core.cli.bench import bench_context, configure, setting, settled
 from itune_core.cli.choosing import Json
-from itune_core.cli.opening import TORCH_SETTINGS, Allow, Offline
+from itune_core.cli.opening import Allow, Offline, prepare
 from itune_core.cli.terminal import print_json, print_table
 
 app = typer.Typer(help="Try out on a model what a training relies on.")
+
+NOTE = 200
+"""Characters of a note that are printed; --json prints all."""
 
 
 @app.command()
@@ -25,7 +28,7 @@ def selftest(
     ],
     uses: Annotated[str, typer.Option("--uses", metavar="trainers/NAME", help="The trainer.")] = "trainers/sft",
     settings: Annotated[
-        list[str], typer.Option("--with", metavar="KEY=VALUE", help="A setting of the trainer. Repeatable.")
+        list[str], typer.Option("--with", metavar="KEY=VALUE", help="A setting; the value is YAML. Repeatable.")
     ] = [],  # noqa: B006  # typer copies it
     allow: Allow = [],  # noqa: B006
     offline: Offline = False,
@@ -39,12 +42,7 @@ def selftest(
 
     Exit code 1 if anything fails.
     """
-    import os
-
-    for name, value in TORCH_SETTINGS.items():  # before torch is imported
-        os.environ.setdefault(name, value)
-    if offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"
+    prepare(offline)
 
     from itune_core.plugins import catalog, loader
     from itune_core.plugins.policy import Policy
@@ -69,7 +67,7 @@ def selftest(
                     "passed" if check.passed else "FAILED",
                     "" if check.figure is None else f"{check.figure:.3g}",
                     "" if check.tolerance is None else str(check.tolerance),
-                    check.note,
+                    _in_short(check.note),
                 ]
                 for check in checks
             ],
@@ -77,3 +75,9 @@ def selftest(
         )
     if not all(check.passed for check in checks):
         raise typer.Exit(1)
+
+
+def _in_short(note: str) -> str:
+    """The first line of a note: why a check failed can be the pages that a library says of it."""
+    line = note.partition("\n")[0]
+    return note if note == line and len(line) <= NOTE else f"{line[:NOTE]} ... (--json prints all)"

@@ -180,11 +180,12 @@ def _show_training(facts: Mapping[str, Any]) -> None:
         typer.echo(safe(f"  {name}: {shown}"))
     history: Sequence[Mapping[str, Any]] = facts["history"]
     if history:
-        names = list(history[-1])
+        last = history[-5:]
+        names = list(dict.fromkeys(name for entry in last for name in entry))  # not all steps are evaluated
         typer.echo()
         print_table(
             names,
-            [[number(entry[name]) if name in entry else "" for name in names] for entry in history[-5:]],
+            [[number(entry[name]) if name in entry else "" for name in names] for entry in last],
             right=names,
         )
 

@@ -12,7 +12,7 @@ import typer
 
 from itune_core.api.errors import DataError, RecipeError, RowError
 from itune_core.cli.bench import bench_context, configure, setting, settled
-from itune_core.cli.opening import Allow
+from itune_core.cli.opening import Allow, prepare
 from itune_core.cli.terminal import safe
 from itune_core.recipe.settings import absolute
 
@@ -47,6 +47,8 @@ def try_(
     asked through the backend `transformers`. Records are objects with the columns of one kind: `messages`, or `prompt`,
     or `prompt`, `chosen` and `rejected`, ... Trainers are not tried: write a recipe with a `limit`.
     """
+    prepare()
+
     from itune_core.plugins import catalog, loader
     from itune_core.plugins.policy import Policy
     from itune_core.plugins.session import Session

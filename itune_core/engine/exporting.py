@@ -41,7 +41,7 @@ def new_folder(target: Path) -> Iterator[Path]:
     if target.is_symlink() or (target.exists() and not (target.is_dir() and not any(target.iterdir()))):
         raise StoreError(
             "E-EXPORT-001",
-            "the folder to export to is not empty",
+            "the place to export to is taken: no new or empty folder",
             where=str(target),
             why="nothing that is there is ever overwritten",
             fix="name a new folder, or remove this one",

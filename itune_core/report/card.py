@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from inspect import getdoc
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -21,6 +20,7 @@ from itune_core.engine.store import Store
 from itune_core.report import health, lineage
 from itune_core.report.artifacts import RunArtifacts
 from itune_core.report.comparison import metrics_table, number, shown
+from itune_core.report.docstrings import summary_and_source
 from itune_core.report.markdown import inline, table
 
 POINTS = 10
@@ -40,7 +40,8 @@ COURSE = (
 )
 """What is shown of a training's history, where it has it."""
 
-_ARXIV = re.compile(r"arXiv[: ]\s*(\d{4}\.\d{4,5})(?:v\d+)?", re.IGNORECASE)
+_HELD_OUT = re.compile(r"eval[/_](?!.*/before$)(.+)")
+"""What trainers call a figure of held-out rows; TRL writes an underscore."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +49,20 @@ class Base:
     """The model that the first training began with.
 
     Attributes:
-        name: a hub id, ``embedded:NAME``, or the last name of a local folder.
-        identity: what pins it.
+        name: a hub id, ``embedded:NAME``, the last name of a local folder; of a model that is no longer known, what the
+            recipe called it.
+        identity: what pins it; None if it is no longer known.
         licence: of its weights; None if it is not known.
     """
 
     name: str
-    identity: str
+    identity: str | None
     licence: str | None
 
     @property
     def hub(self) -> str | None:
         """Its id on the hub; None if it is not from there."""
-        return self.name if self.identity.startswith("hub:") else None
+        return self.name if self.identity and self.identity.startswith("hub:") else None
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ class _Card:
 
     def head(self) -> Iterator[str]:
         form = {
-            "adapter": "A LoRA adapter",
+            "adapter": "A low-rank adapter",
             "merged": f"Whole weights in {self.exported.dtype}, into which the adapter was merged",
             "full": "Whole weights",
         }[self.exported.form]
@@ -162,8 +164,8 @@ class _Card:
             "",
             "## Base model",
             "",
-            f"- Model: {inline(self.base.name)}{'' if self._public() else ' (a local folder)'}",
-            f"- Identity: {inline(self.base.identity)}",
+            f"- Model: {inline(self.base.name)}{self._kind_of_name()}",
+            f"- Identity: {inline(self.base.identity or 'no longer known')}",
             f"- Licence: {inline(self.base.licence or 'unknown')}",
             "",
         )
@@ -182,8 +184,10 @@ class _Card:
                 "",
             )
 
-    def _public(self) -> bool:
-        return self.base.hub is not None or self.base.name.startswith("embedded:")
+    def _kind_of_name(self) -> str:
+        if self.base.identity is None:
+            return " (so the recipe called it; the recipe or the model has changed since)"
+        return "" if self.base.hub or self.base.name.startswith("embedded:") else " (a local folder)"
 
     def trainings(self) -> Iterator[str]:
         yield from ("## Training", "")
@@ -196,17 +200,18 @@ class _Card:
                 yield from ("Its artifact is no longer in the store.", "")
                 continue
             yield from self._settings(saved, artifact.manifest)
+            yield from _held_out(artifact.manifest["metrics"])
             yield from _course(self.artifacts.history(name))
 
     def _objective(self, name: str) -> Iterator[str]:
-        doc = getdoc(self.components[name]) if name in self.components else None
-        if not doc:
+        said = summary_and_source(self.components[name]) if name in self.components else None
+        if said is None:
             yield from ("What it optimises is not known here: the recipe has changed since.", "")
             return
-        summary, source = _plain(doc.partition("\n\n")[0]), re.search(r"Source:\s+(.+?)(?:\n\s*\n|\Z)", doc, re.DOTALL)
-        yield from (inline(summary), "")
+        summary, source = said
+        yield from (summary, "")
         if source:
-            yield from (f"Source: {_cited(_plain(source[1]))}", "")
+            yield from (f"Source: {source}", "")
 
     def _settings(self, saved: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterator[str]:
         metrics = manifest["metrics"]
@@ -296,7 +301,7 @@ class _Card:
             yield "- The licence of the base model is unknown here; this model is also under its terms."
         yield "- Rows were searched for personal data, or for those of public tests, only where a step above says so."
         artifact = self.artifacts.found.get(self.step)
-        if artifact is not None and "eval/loss" not in artifact.manifest["metrics"]:
+        if artifact is not None and not artifact.manifest["metrics"].keys() & {"eval/loss", "eval_loss"}:
             yield "- No loss was measured on held-out rows while it was trained."
         yield "- What it does beyond the figures above (safety, truthfulness, other languages) was not measured."
         yield ""
@@ -332,8 +337,24 @@ _COUNTS = (
 )
 
 
+def _held_out(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """What was measured on the rows of the input ``eval``: counts are whole numbers, and left out."""
+    found = {name: match[1] for name in metrics if (match := _HELD_OUT.fullmatch(name))}
+    figures = {name: word for name, word in found.items() if isinstance(metrics[name], float)}
+    if not figures:
+        return
+    rows = [
+        [inline(word), number(metrics[f"{name}/before"]) if f"{name}/before" in metrics else "–", number(metrics[name])]
+        for name, word in figures.items()
+    ]
+    held_out = f"{metrics['eval/records']:,} held-out rows" if "eval/records" in metrics else "held-out rows"
+    best = f"; their loss was lowest after step {metrics['best_step']:,}" if "best_step" in metrics else ""
+    yield from (f"On {held_out}{best}:", "", *table(["figure", "before", "after"], rows, right=["before", "after"]), "")
+
+
 def _course(history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """The history at :data:`POINTS` steps, the first and the last among them."""
+    history = [entry for entry in history if "loss" in entry]  # some trainers log evaluations as entries of their own
     if not history:
         return
     last = len(history) - 1
@@ -367,23 +388,3 @@ def _books(counts: Mapping[str, Any]) -> list[str]:
 
 def _named(pair: tuple[str | None, str | None]) -> list[str]:
     return [inline(text) if text else "unknown" for text in pair]
-
-
-def _plain(docstring: str) -> str:
-    """Words of a docstring without its roles and backticks."""
-    return " ".join(re.sub(r":\w+:`~?([^`]*)`", r"\1", docstring).replace("`", "").split())
-
-
-def _cited(source: str) -> str:
-    """A citation, its arXiv ids as links."""
-    parts = _ARXIV.split(source)  # text, id, text, id, ...
-    return "".join(
-        f"[arXiv:{part}](https://arxiv.org/abs/{part})" if place % 2 else _between(part)
-        for place, part in enumerate(parts)
-    )
-
-
-def _between(text: str) -> str:
-    """Text between links: escaped, with the spaces at its ends kept."""
-    before, after = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
-    return before + inline(text) + (after if text.strip() else "")

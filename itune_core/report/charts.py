@@ -97,12 +97,17 @@ class Curve(NamedTuple):
 
 
 def curves(history: Sequence[Mapping[str, Any]]) -> list[Curve]:
-    """A curve for each figure of a training history that is a number and changes; the loss first."""
+    """A curve for each figure of a training history that is a number and changes; the loss first.
+
+    A value that is not finite is no point of it.
+    """
     names = dict.fromkeys(name for entry in history for name in entry if name not in ("step", "epoch"))
     found = []
     for name in sorted(names, key=lambda name: name != "loss"):
         told = [(number, entry.get(name)) for number, entry in enumerate(history)]
-        places = [(number, float(value)) for number, value in told if isinstance(value, (int, float))]
+        places = [
+            (number, float(value)) for number, value in told if isinstance(value, (int, float)) and math.isfinite(value)
+        ]
         values = [value for _, value in places]
         if len(values) < 2 or min(values) == max(values):
             continue

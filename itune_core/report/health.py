@@ -174,7 +174,8 @@ def _error(history: Sequence[Mapping[str, Any]], name: str) -> float | None:
 
 def _spikes(history: Sequence[Mapping[str, Any]]) -> Iterator[Said]:
     """Steps whose loss or gradient stands out from those around it."""
-    losses, norms = _values(history, "loss"), _values(history, "grad_norm")
+    steps = [entry.get("step", place + 1) for place, entry in enumerate(history) if _finite(entry.get("loss"))]
+    losses = _values(history, "loss")
     high = []
     for place, loss in enumerate(losses):
         window = losses[max(0, place - WINDOW) : place]
@@ -182,10 +183,15 @@ def _spikes(history: Sequence[Mapping[str, Any]]) -> Iterator[Said]:
         if len(window) >= SHORTEST and loss > fmean(window) + DEVIATIONS * max(
             pstdev(window), 1e-3 * abs(fmean(window))
         ):
-            high.append(place + 1)
+            high.append(steps[place])
     if high:
         yield f"the loss jumped at {_steps(high)}, {DEVIATIONS} standard deviations above the steps before", False
-    long = [place + 1 for place, norm in enumerate(norms) if norm > TIMES * median(norms)] if norms else []
+    usual = median(_values(history, "grad_norm") or [math.inf])
+    long = [
+        entry.get("step", place + 1)
+        for place, entry in enumerate(history)
+        if _finite(entry.get("grad_norm")) and entry["grad_norm"] > TIMES * usual
+    ]
     if long:
         yield f"the gradient was more than {TIMES} times as long as the median at {_steps(long)}", False
 
@@ -196,7 +202,11 @@ def _steps(places: Sequence[int]) -> str:
 
 
 def _values(history: Sequence[Mapping[str, Any]], name: str) -> list[float]:
-    return [entry[name] for entry in history if isinstance(entry.get(name), (int, float))]
+    return [entry[name] for entry in history if _finite(entry.get(name))]
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def _quarters(history: Sequence[Mapping[str, Any]], name: str) -> tuple[float, float] | None:

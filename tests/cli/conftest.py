@@ -76,3 +76,41 @@ def made(project: Path, call: Call, plain: Callable[..., Any], _home_of_a_run: P
 def plain(call: Call) -> Callable[..., Any]:
     """Call ``itune`` with ``--json`` and give what it prints."""
     return lambda *arguments: json.loads(call(*arguments, "--json").stdout)
+
+
+TRAININGS = """
+itune: 1
+name: small
+seed: 3
+models:
+  base: {{backend: transformers, model: "{tiny}"}}
+steps:
+  rows:  {{uses: formatters/alpaca, with: {{path: rows.jsonl}}}}
+  sft:   {{uses: trainers/sft, from: rows, with: {{model: base, learning_rate: 0.01, dtype: float32, device: cpu}}}}
+  full:
+    uses: trainers/sft
+    from: rows
+    with: {{model: base, adapter: none, learning_rate: 0.001, device: cpu}}
+  again: {{uses: trainers/sft, from: rows, with: {{model: full, learning_rate: 0.01, dtype: float32, device: cpu}}}}
+"""
+
+
+@pytest.fixture(scope="session")
+def _home_of_trainings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("trained") / ".itune"
+
+
+@pytest.fixture
+def trained(tmp_path: Path, call: Call, tiny: Path, rows: Path, _home_of_trainings: Path) -> Path:
+    """A project with an adapter, whole weights, and an adapter on those."""
+    rows.write_text("".join(rows.read_text().splitlines(keepends=True)[:12]))
+    (tmp_path / "recipe.yaml").write_text(TRAININGS.format(tiny=tiny))
+    if _home_of_trainings.exists():
+        shutil.copytree(_home_of_trainings, tmp_path / ".itune")
+        for record in (tmp_path / ".itune" / "runs").glob("*/run.json"):
+            data = json.loads(record.read_text())
+            record.write_text(json.dumps({**data, "recipe": str(tmp_path / "recipe.yaml")}))
+    else:
+        call("run", "recipe.yaml")
+        shutil.copytree(tmp_path / ".itune", _home_of_trainings)
+    return tmp_path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,43 +16,6 @@ from typer.testing import Result
 from itune_core.api import ModelError, ModelSource, Trainer
 
 Call = Callable[..., Result]
-
-RECIPE = """
-itune: 1
-name: small
-seed: 3
-models:
-  base: {{backend: transformers, model: "{tiny}"}}
-steps:
-  rows:  {{uses: formatters/alpaca, with: {{path: rows.jsonl}}}}
-  sft:   {{uses: trainers/sft, from: rows, with: {{model: base, learning_rate: 0.01, dtype: float32, device: cpu}}}}
-  full:
-    uses: trainers/sft
-    from: rows
-    with: {{model: base, adapter: none, learning_rate: 0.001, device: cpu}}
-  again: {{uses: trainers/sft, from: rows, with: {{model: full, learning_rate: 0.01, dtype: float32, device: cpu}}}}
-"""
-
-
-@pytest.fixture(scope="session")
-def _home_of_trainings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("trained") / ".itune"
-
-
-@pytest.fixture
-def trained(tmp_path: Path, call: Call, tiny: Path, rows: Path, _home_of_trainings: Path) -> Path:
-    """A project with an adapter, whole weights, and an adapter on those."""
-    rows.write_text("".join(rows.read_text().splitlines(keepends=True)[:12]))
-    (tmp_path / "recipe.yaml").write_text(RECIPE.format(tiny=tiny))
-    if _home_of_trainings.exists():
-        shutil.copytree(_home_of_trainings, tmp_path / ".itune")
-        for record in (tmp_path / ".itune" / "runs").glob("*/run.json"):
-            data = json.loads(record.read_text())
-            record.write_text(json.dumps({**data, "recipe": str(tmp_path / "recipe.yaml")}))
-    else:
-        call("run", "recipe.yaml")
-        shutil.copytree(tmp_path / ".itune", _home_of_trainings)
-    return tmp_path
 
 
 def names(folder: Path) -> set[str]:
@@ -115,10 +79,10 @@ def test_merged_it_is_what_the_adapter_was(dtype: str, trained: Path, call: Call
     assert f"Whole weights in {dtype}, into which" in (trained / "merged" / "README.md").read_text("utf-8")
 
 
-def test_whole_weights_are_a_model_of_a_recipe_again(trained: Path, call: Call) -> None:
+def test_whole_weights_are_a_model_of_a_recipe_again(trained: Path, call: Call, tiny: Path) -> None:
     call("export", "full", "--to", "out/full")
-    second = RECIPE.format(tiny="out/full").partition("  full:")[0]
-    (trained / "second.yaml").write_text(second)
+    first = (trained / "recipe.yaml").read_text().partition("  full:")[0]
+    (trained / "second.yaml").write_text(first.replace(f'"{tiny}"', "out/full"))
     call("run", "second.yaml")
     assert front_matter(trained / "out" / "full") == {
         "library_name": "transformers",
@@ -176,10 +140,67 @@ def test_what_is_refused(arguments: tuple[str, ...], code: str, exit_code: int, 
     assert names(trained) == before, "nothing is left of what was begun"
 
 
-def test_a_recipe_that_lost_the_step(trained: Path, call: Call) -> None:
+@pytest.mark.parametrize(
+    "now", ["  other: {uses: trainers/sft, ", "  sft:   {uses: filters/exact-duplicates, from: rows}  # {"]
+)
+def test_a_recipe_that_lost_the_step(now: str, trained: Path, call: Call) -> None:
     recipe = trained / "recipe.yaml"
-    recipe.write_text(recipe.read_text().replace("  sft:", "  other:"))
+    recipe.write_text(recipe.read_text().replace("  sft:   {uses: trainers/sft, ", now))
     assert "E-EXPORT-006" in call("export", "sft", "--to", "out", code=1).output
+
+
+def test_the_base_is_what_the_run_had(trained: Path, call: Call, tiny: Path) -> None:
+    """Not what a recipe that was changed since then calls so."""
+    call("export", "full", "--to", "before")
+    identity = _line(trained / "before", "Identity")
+    assert re.fullmatch("[0-9a-f]{32}", identity)
+    shutil.copytree(tiny, trained / "changed")
+    config = json.loads((tiny / "config.json").read_text())
+    (trained / "changed" / "config.json").write_text(json.dumps({**config, "rms_norm_eps": 1e-4}))
+    recipe = trained / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace(f'"{tiny}"', '"./changed"'))
+    call("export", "sft", "--to", "adapter")  # its manifest knows
+    call("export", "full", "--to", "full")
+    assert (_line(trained / "adapter", "Identity"), _line(trained / "adapter", "Model")) == (
+        identity,
+        "tiny (a local folder)",
+    )
+    assert _line(trained / "full", "Identity") == "no longer known"
+    assert _line(trained / "full", "Model").startswith("base (so the recipe called it")
+
+
+def test_a_model_that_the_recipe_calls_otherwise_now(trained: Path, call: Call) -> None:
+    recipe = trained / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("  base:", "  start:").replace("model: base", "model: start"))
+    call("export", "sft", "--to", "adapter")
+    call("export", "full", "--to", "full")
+    assert _line(trained / "adapter", "Model") == "tiny (a local folder)"
+    assert _line(trained / "full", "Identity") == "no longer known"
+
+
+def test_whole_weights_do_not_need_their_base(trained: Path, call: Call, tiny: Path) -> None:
+    recipe = trained / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace(f'"{tiny}"', '"./gone"'))
+    call("export", "full", "--to", "full")
+    assert _line(trained / "full", "Identity") == "no longer known"
+
+
+def test_a_card_cites_no_other_trainer(trained: Path, call: Call) -> None:
+    """The step before, which the recipe has as another component now."""
+    recipe = trained / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("  full:\n    uses: trainers/sft", "  full:\n    uses: trainers/orpo"))
+    recipe.write_text(recipe.read_text().replace("    from: rows\n", "    from: pairs\n"))
+    recipe.write_text(recipe.read_text() + "  pairs: {uses: formatters/pairs, with: {path: rows.jsonl}}\n")
+    call("export", "again", "--to", "out")
+    card = (trained / "out" / "README.md").read_text("utf-8")
+    assert "2403.07691" not in card
+    assert card.count("What it optimises is not known here") == 1
+
+
+def _line(folder: Path, name: str) -> str:
+    """What the card says behind a name in its list."""
+    lines = (folder / "README.md").read_text("utf-8").splitlines()
+    return next(line.removeprefix(f"- {name}: ") for line in lines if line.startswith(f"- {name}: "))
 
 
 def test_a_merge_that_fails_leaves_nothing(trained: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

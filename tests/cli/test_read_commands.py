@@ -144,3 +144,15 @@ def test_what_was_removed_is_said(made: str, project: Path, call: Call, plain: P
     assert "E-STORE-003" in call("show", "rows", code=1).output
     assert "rows" not in plain("show", "parts")  # the mask is there, what it selects from is not
     call("show")
+
+
+def test_the_end_of_a_training_shows_all_its_figures(trained: Path, call: Call) -> None:
+    """A trainer may log an evaluation as an entry of its own, and last."""
+    key = json.loads(call("show", "--json").stdout)["steps"]["sft"]["key"]
+    lines = [{"step": 1, "loss": 2.5}, {"step": 2, "loss": 1.5}, {"step": 2, "eval_loss": 1.25}]
+    history = trained / ".itune" / "store" / key / "history.jsonl"
+    history.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    header, first, _, last = call("show", "sft").stdout.splitlines()[-4:]
+    assert header.split() == ["step", "loss", "eval_loss"]
+    assert first.split() == ["1", "2.500"]
+    assert last.split() == ["2", "1.250"]

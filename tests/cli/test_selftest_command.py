@@ -56,6 +56,31 @@ def test_one_that_fails_is_said_by_the_exit_code(tiny: Path, call: Call, finds: 
     assert plain[1]["note"] == BROKEN.note
 
 
+def test_a_long_reason_is_cut_in_the_table_alone(tiny: Path, call: Call, finds: Callable[..., None]) -> None:
+    long = "cannot be loaded\n" + "a page about it\n" * 300
+    finds(Check("isolation", False, None, None, long), Check("ends", False, None, None, "x" * 500))
+    _, first, second = call("selftest", "--model", str(tiny), code=1).stdout.splitlines()
+    assert first.rstrip().endswith("cannot be loaded ... (--json prints all)")
+    assert second.endswith("x" * 200 + " ... (--json prints all)")
+    assert json.loads(call("selftest", "--model", str(tiny), "--json", code=1).stdout)[0]["note"] == long
+
+
+def test_what_one_check_could_not_keep_is_made_by_the_next(tiny: Path, call: Call, monkeypatch: Any) -> None:
+    def selftest(self: Any, context: Context) -> Iterator[Check]:
+        def breaks(folder: Path) -> None:
+            (folder / "half").write_text("")
+            raise ModelError("E-MODEL-019", "no more")
+
+        with pytest.raises(ModelError):
+            context.artifact({"rows": 1}, breaks)
+        kept = context.artifact({"rows": 1}, lambda folder: (folder / "whole").touch())
+        again = context.artifact({"rows": 1}, breaks)
+        yield Check("kept", [path.name for path in again.iterdir()] == ["whole"] and kept == again, None, None, "")
+
+    monkeypatch.setattr("itune_trainers.objective.Objective.selftest", selftest)
+    call("selftest", "--model", str(tiny))
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "exit_code"),
     [

@@ -231,6 +231,43 @@ def test_what_is_gone_is_said(made: Callable[..., Made]) -> None:
     assert "pipeline_tag" not in _front(card)
 
 
+def test_what_was_measured_on_held_out_rows(made: Callable[..., Made]) -> None:
+    """Figures before and after, and no counts."""
+    run, store = made()
+    _add(store, "sft", {"eval/loss": 1.25, "eval/loss/before": 2.5, "eval/records": 1200, "best_step": 12})
+    _add(store, "dpo", {"eval_rewards/accuracies": 0.75, "eval_records": 4})  # as TRL calls it
+    card = model_card(run, store, "dpo", HUB, ADAPTER, DOCS)
+    before, after = "| figure | before | after |\n| --- | ---: | ---: |\n", "\n\n"
+    assert f"lowest after step 12:\n\n{before}| loss | 2.500 | 1.250 |{after}" in card
+    assert "On 1,200 held-out rows;" in card
+    assert f"On held-out rows:\n\n{before}| rewards/accuracies | – | 0.7500 |{after}" in card
+    assert "- No loss was measured on held-out rows" in card, "of dpo there is none"
+    _add(store, "dpo", {"eval_loss": 0.5})
+    assert "- No loss was measured" not in model_card(run, store, "dpo", HUB, ADAPTER, DOCS)
+
+
+def _add(store: Store, step: str, metrics: Mapping[str, Any]) -> None:
+    folder = store.root / f"key-{step}"
+    manifest = json.loads((folder / "artifact.json").read_text("utf-8"))
+    write_manifest(folder, {**manifest, "metrics": {**manifest["metrics"], **metrics}})
+
+
+def test_the_course_leaves_out_entries_of_evaluations_alone(made: Callable[..., Made]) -> None:
+    run, store = made()
+    lines = [entry for n in range(1, 4) for entry in ({"step": n, "loss": 1.0 * n}, {"step": n, "eval_loss": 9.0})]
+    (store.root / "key-sft" / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    card = model_card(run, store, "dpo", HUB, ADAPTER, DOCS)
+    assert "| step | loss |\n| ---: | ---: |\n| 1 | 1.000 |\n| 2 | 2.000 |\n| 3 | 3.000 |\n\n" in card
+
+
+def test_a_base_that_is_no_longer_known(made: Callable[..., Made]) -> None:
+    run, store = made()
+    card = model_card(run, store, "dpo", Base("start", None, None), ADAPTER, DOCS)
+    assert "- Model: start (so the recipe called it" in card
+    assert "- Identity: no longer known" in card
+    assert "base_model" not in _front(card)
+
+
 def test_a_merged_model_says_what_merging_did(made: Callable[..., Made]) -> None:
     run, store = made()
     measured = {"difference": 0.0123, "adapter": 4.5, "largest": 30.0, "rows": 4, "tokens": 191}

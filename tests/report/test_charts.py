@@ -57,3 +57,10 @@ def test_a_figure_that_is_not_always_logged_keeps_its_place() -> None:
         {"loss": 0.5, "eval": 1.0},
     ]
     assert {curve.name: curve.points for curve in curves(history)}["eval"] == "33.33,0.00 100.00,100.00"
+
+
+def test_what_is_not_finite_is_no_point() -> None:
+    history = [{"loss": value} for value in (3.0, float("nan"), 2.0, float("inf"), 1.0)]
+    (curve,) = curves(history)
+    assert curve.points == "0.00,0.00 50.00,50.00 100.00,100.00"
+    assert (curve.low, curve.high) == (1.0, 3.0)

@@ -103,6 +103,22 @@ def test_far_from_the_reference_is_by_the_token() -> None:
     assert "the rejected answers ended -120.0 nats from where they were on average, -3.000 a token" in remark.text
 
 
+def test_spikes_are_called_by_their_steps() -> None:
+    """A trainer may log every fifth step, and an evaluation as an entry of its own."""
+    entries = [
+        [{"step": 5 * n, "loss": 2 - n / 50, "grad_norm": 1.0}, {"step": 5 * n, "eval_loss": 1.0}] for n in range(1, 21)
+    ]
+    history: list[dict[str, float]] = [entry for pair in entries for entry in pair]
+    history[20] |= {"loss": 6.0, "grad_norm": 40.0}
+    texts = [remark.text for remark in remarks("trl", _manifest(), history)]
+    assert [text.rpartition(" at ")[2].partition(",")[0] for text in texts] == ["step 55", "step 55"]
+
+
+def test_what_is_not_finite_is_no_figure() -> None:
+    history = [{"loss": 3.0 - n / 10, "rewards/chosen": float("nan") if n == 3 else n / 10} for n in range(12)]
+    assert remarks("sft", _manifest(), history) == []
+
+
 @pytest.mark.parametrize("quiet", [True, False])
 def test_of_spikes(quiet: bool) -> None:
     history = [{"loss": 2 - n / 50 + (n % 3) / 20, "grad_norm": 1 + (n % 4) / 5} for n in range(30)]

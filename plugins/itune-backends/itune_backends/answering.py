@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from itune_backends.batching import by_budget
-from itune_core.api import Answer, Ask, Completion, Failed, Message, ModelError, RowError
+from itune_core.api import Answer, Ask, Completion, Failed, RowError
 
 
 class Settings(NamedTuple):
@@ -80,24 +79,12 @@ def prompt_ids(tokenizer: Any, ask: Ask, context: int | None) -> list[int]:
     """The tokens that an answer continues: the chat template rendered and tokenised once.
 
     Raises:
-        RowError: ``E-BACKEND-003`` prompt and answer do not fit in the model's context; ``E-BACKEND-007`` the template
-            refuses the conversation.
-        ModelError: ``E-BACKEND-006`` the tokenizer has no chat template.
+        RowError: ``E-BACKEND-003`` prompt and answer do not fit in the model's context.
+        ItuneError: as :func:`itune_torch.encode_prompt`.
     """
-    from jinja2 import TemplateError
+    from itune_torch import encode_prompt
 
-    if not tokenizer.chat_template:
-        raise ModelError(
-            "E-BACKEND-006",
-            "the tokenizer has no chat template, so the model cannot be asked",
-            where=tokenizer.name_or_path,
-            fix="use a chat model, or give its tokenizer a chat template",
-        )
-    turns = [_plain(turn) for turn in ask.messages]
-    try:
-        ids: list[int] = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
-    except TemplateError as error:
-        raise RowError("the chat template refuses this conversation", "E-BACKEND-007", why=str(error)) from error
+    ids = encode_prompt(tokenizer, ask.messages)
     if context is not None and len(ids) + ask.max_tokens > context:
         raise RowError(
             f"a prompt of {len(ids)} tokens and an answer of up to {ask.max_tokens} are more than the model reads",
@@ -106,17 +93,6 @@ def prompt_ids(tokenizer: Any, ask: Ask, context: int | None) -> list[int]:
             fix="lower max_tokens, or filter long prompts out",
         )
     return ids
-
-
-def _plain(turn: Message) -> Mapping[str, Any]:
-    """What a template may read: no null fields (templates ask ``is defined``), tool calls as objects."""
-    fields = {name: turn[name] for name in ("role", "content", "name", "tool_calls") if turn.get(name) is not None}
-    if isinstance(fields.get("tool_calls"), str):
-        try:
-            fields["tool_calls"] = json.loads(fields["tool_calls"])
-        except json.JSONDecodeError as error:
-            raise RowError("tool_calls of a message are not JSON", "E-BACKEND-007", why=str(error)) from error
-    return fields
 
 
 def _generate(

@@ -170,16 +170,16 @@ def test_a_conversation_that_the_template_refuses_fails_alone(
     ]
     refused, broken, fine = backend.generate([(item, [0]) for item in asks])
     assert isinstance(refused, Failed)
-    assert (refused.code, "no system turns" in refused.message) == ("E-BACKEND-007", True)
+    assert (refused.code, "no system turns" in refused.message) == ("E-TORCH-012", True)
     assert isinstance(broken, Failed)
-    assert broken.code == "E-BACKEND-007"
+    assert broken.code == "E-TORCH-021"
     assert isinstance(fine, Answer)
 
 
 def test_a_model_without_a_chat_template_cannot_be_asked(opened: Opening, tiny_folder: Path, tmp_path: Path) -> None:
     folder = variant(tiny_folder, tmp_path / "base")
     (folder / "chat_template.jinja").unlink()
-    with pytest.raises(ModelError, match="E-BACKEND-006"):
+    with pytest.raises(ModelError, match="E-TORCH-011"):
         list(opened(folder).generate([(ask("Hi"), [0])]))
 
 

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from itune_torch._batch import Batch, lay_out, pad
     from itune_torch._embed import embed, load_embedder
-    from itune_torch._encode import Encoded, encode_completion, encode_conversation, encode_text
+    from itune_torch._encode import encode_completion, encode_conversation, encode_text
     from itune_torch._encode_seq2seq import encode_source, encode_source_target
+    from itune_torch._encoded import Encoded
     from itune_torch._generate import Generated, generate
     from itune_torch._isolation import prefixes_can_be_shared, rows_are_isolated
     from itune_torch._load import base_of, load_causal, load_tokenizer
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from itune_torch._prefix import shared_prefix
     from itune_torch._probe import best_device, bfloat16_speedup
     from itune_torch._quantize import require_quantization
+    from itune_torch._render import encode_prompt
     from itune_torch._resolve import resolve
     from itune_torch._rewards import rewards, sequence_rewards
     from itune_torch._seq2seq import Seq2SeqBatch, decoder_start, is_seq2seq, load_seq2seq, pad_seq2seq, sides
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Batch": "_batch",
-    "Encoded": "_encode",
+    "Encoded": "_encoded",
     "Generated": "_generate",
     "Seq2SeqBatch": "_seq2seq",
     "base_of": "_load",
@@ -50,6 +52,7 @@ _HOME = {
     "embed": "_embed",
     "encode_completion": "_encode",
     "encode_conversation": "_encode",
+    "encode_prompt": "_render",
     "encode_source": "_encode_seq2seq",
     "encode_source_target": "_encode_seq2seq",
     "encode_text": "_encode",
@@ -92,6 +95,7 @@ __all__ = [
     "embed",
     "encode_completion",
     "encode_conversation",
+    "encode_prompt",
     "encode_source",
     "encode_source_target",
     "encode_text",

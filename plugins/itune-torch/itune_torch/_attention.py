@@ -46,6 +46,8 @@ def _row_blocks(
     """(B, heads, T, head_dim) to (B, T, heads, head_dim), as transformers' attention functions do."""
     sdpa = AttentionInterface()["sdpa"]
     lengths, parts = rest.pop(LENGTHS, None), rest.pop(PARTS, None)
+    if rest.get("position_bias") is not None:  # of all T * T places: the mask keeps rows apart, and no prefix is shared
+        return sdpa(module, query, key, value, attention_mask, **rest)  # type: ignore[no-any-return]
     if parts is not None:
         return _row_parts(module, query, key, value, parts, **rest), None
     if lengths is None or len(lengths) == 1:

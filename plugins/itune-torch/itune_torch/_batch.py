@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from itune_torch._encode import Encoded
+from itune_torch._encoded import Encoded
 from itune_torch._prefix import shared_prefix
 
 

@@ -8,45 +8,16 @@ refused, not guessed at.
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from itune_core.api import ModelError, RowError
+from itune_torch._encoded import Encoded, Overlength, fit
+from itune_torch._render import Message, fields_of, render
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-Message = Mapping[str, Any]
-Overlength = Literal["error", "drop", "truncate-prompt", "truncate-response"]
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """One tokenised row.
-
-    Attributes:
-        ids: token ids.
-        trained: for each token whether it is trained, i.e. whether its log-probability enters a loss.
-        cut: how many tokens the overlength policy removed.
-        lost_end: the cut took trained tokens off the end, so the model does not see this row stop.
-        merged: how many tokens span a boundary between trained and untrained text: there the model is trained on a
-            token it does not meet at inference. Each counts as trained where the trained text follows, else as
-            untrained.
-    """
-
-    ids: list[int]
-    trained: list[bool]
-    cut: int = 0
-    lost_end: bool = False
-    merged: int = 0
-
-    @property
-    def supervised(self) -> int:
-        """The number of trained tokens that can be predicted: all but one that opens the row."""
-        return sum(self.trained[1:])
 
 
 def encode_conversation(
@@ -139,49 +110,9 @@ def encode_text(
     return fit(Encoded(ids, [True] * len(ids)), tokenizer, max_length, overlength, row)
 
 
-def fields_of(message: Message, row: str | None) -> dict[str, Any]:
-    """What a template may read: no null fields (templates ask ``is defined``), tool calls as objects."""
-    fields = {key: message[key] for key in ("role", "content", "name", "tool_calls") if message.get(key) is not None}
-    if isinstance(fields.get("tool_calls"), str):
-        try:
-            fields["tool_calls"] = json.loads(fields["tool_calls"])
-        except json.JSONDecodeError as error:
-            raise RowError(
-                "the tool calls of a message are not JSON",
-                "E-TORCH-021",
-                where=row,
-                why=str(error),
-                fix="correct the row, or leave it out",
-            ) from error
-    return fields
-
-
 def _is_trained(message: Message) -> bool:
     flag = message.get("train")
     return message["role"] == "assistant" if flag is None else bool(flag)
-
-
-def render(
-    tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, Any]], *, row: str | None, generation: bool = False
-) -> str:
-    from jinja2 import TemplateError
-
-    if not tokenizer.chat_template:
-        raise ModelError(
-            "E-TORCH-011",
-            "the tokenizer has no chat template, so it cannot write a conversation",
-            fix="use a chat model, or give its tokenizer a chat template",
-        )
-    try:
-        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=generation))
-    except TemplateError as error:
-        raise RowError(
-            "the chat template refuses this conversation",
-            "E-TORCH-012",
-            where=row,
-            why=str(error),
-            fix="filter such rows out, or change their roles to what the template accepts",
-        ) from error
 
 
 def _prefix(
@@ -268,49 +199,3 @@ def _finish(
         trained[first:last] = [True] * (last - first)
         merged += sum(low < len(ids) and offsets[low][0] < edge for low, edge in ((first, start), (last, end)))
     return fit(Encoded(ids, trained, merged=merged), tokenizer, max_length, overlength, row)
-
-
-def fit(
-    encoded: Encoded,
-    tokenizer: PreTrainedTokenizerBase,
-    max_length: int | None,
-    overlength: Overlength,
-    row: str | None,
-) -> Encoded | None:
-    """Apply the overlength policy, and refuse a row that trains nothing."""
-    excess = 0 if max_length is None else max(0, len(encoded.ids) - max_length)
-    if excess and overlength == "drop":
-        return None
-    if excess and overlength == "error":
-        raise RowError(
-            f"the row has {len(encoded.ids)} tokens, more than max_length {max_length}",
-            "E-TORCH-017",
-            where=row,
-            fix="raise max_length, or say what to do with such rows: overlength: drop, truncate-prompt or "
-            "truncate-response",
-        )
-    if excess and overlength == "truncate-response":
-        lost = any(encoded.trained[-excess:])
-        encoded = Encoded(encoded.ids[:-excess], encoded.trained[:-excess], excess, lost, encoded.merged)
-    elif excess:
-        keep = 1 if encoded.ids[0] == tokenizer.bos_token_id else 0
-        prompt = encoded.trained.index(True) if any(encoded.trained) else len(encoded.ids)
-        if excess >= prompt:  # the first trained token must keep something to be predicted from
-            raise RowError(
-                f"the row is {excess} tokens over max_length {max_length}; its prompt has only {prompt} to cut from",
-                "E-TORCH-018",
-                where=row,
-                fix="raise max_length, or use overlength: drop or truncate-response",
-            )
-        ids = encoded.ids[:keep] + encoded.ids[keep + excess :]
-        trained = encoded.trained[:keep] + encoded.trained[keep + excess :]
-        encoded = Encoded(ids, trained, excess, False, encoded.merged)
-    if not encoded.supervised:
-        raise RowError(
-            "the row has no token to train on",
-            "E-TORCH-019",
-            where=row,
-            why="the cut took them all" if encoded.cut else "no message of it is trained, or what is trained is empty",
-            fix="filter such rows out, set train: true on a message, or raise max_length",
-        )
-    return encoded

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from itune_core.api import RowError
-from itune_torch._encode import Encoded, Message, Overlength, fields_of, fit, render
+from itune_torch._encoded import Encoded, Overlength, fit
+from itune_torch._render import Message, encode_prompt
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -31,14 +32,10 @@ def encode_source(
         RowError: ``E-TORCH-041`` the prompt has several turns, or something else that plain text cannot say;
             ``E-TORCH-012`` the template refuses it; ``E-TORCH-044`` it has no tokens.
     """
-    if isinstance(prompt, str):
-        text, special = prompt, True
-    elif tokenizer.chat_template:
-        messages = [fields_of(message, row) for message in prompt]
-        text, special = render(tokenizer, messages, row=row, generation=True), False
+    if not isinstance(prompt, str) and tokenizer.chat_template:
+        ids = encode_prompt(tokenizer, prompt, row=row)
     else:
-        text, special = _as_text(prompt, row), True
-    ids: list[int] = tokenizer(text, add_special_tokens=special)["input_ids"]
+        ids = tokenizer(prompt if isinstance(prompt, str) else _as_text(prompt, row))["input_ids"]
     if not ids:
         raise RowError("the encoder has nothing to read", "E-TORCH-044", where=row, fix="filter such rows out")
     return ids

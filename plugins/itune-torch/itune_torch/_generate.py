@@ -48,10 +48,8 @@ def generate(
 
     Prompts are padded to the longest, so batches of like length waste least; sorting is the caller's.
     Each row draws from a generator of its own, one number a token, so its text depends on its seed and not on its
-    neighbours (but for
-    rounding: a batch of another shape may add floats in another order, which can matter where two tokens are all but
-        equally
-    likely, and more so in bfloat16).
+    neighbours (but for rounding: a batch of another shape may add floats in another order, which can matter where two
+    tokens are all but equally likely, and more so in bfloat16).
 
     Args:
         model: language model in eval mode.

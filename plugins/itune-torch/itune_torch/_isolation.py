@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from itune_torch._attention import attends_in_blocks
 from itune_torch._batch import Batch, lay_out
-from itune_torch._encode import Encoded
+from itune_torch._encoded import Encoded
 from itune_torch._load import base_of
 from itune_torch._logprobs import logprobs
 from itune_torch._rewards import is_reward, last_states, last_tokens
@@ -29,6 +29,9 @@ def rows_are_isolated(model: nn.Module) -> bool:
     The same means: within the rounding of the model's dtype, and nearer than a tenth of what the rows look like when
     they do leak (the same tokens as one long row). The second bound is what tells rounding from leaking in half
     precision.
+
+    No short row shows the rotary frequencies of type ``dynamic`` and ``longrope``: beyond the length that the model was
+    first trained on, they change for all rows of a call with the longest. Rows that are padded differ there, too.
     """
     rows = [Encoded(ids, [True] * len(ids)) for ids in _random_ids(model, 12, 16)]
     return _as_alone(model, rows, lay_out(rows, 28)[0])

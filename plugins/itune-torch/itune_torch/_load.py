@@ -66,20 +66,27 @@ def load_causal(
             them; `dtype` is then that of everything else and of the products.
 
     Raises:
-        ModelError: no safetensors weights, an architecture transformers does not know, an adapter that does not fit,
-            a device that is not there or too small, or one without quantised weights.
+        ModelError: ``E-TORCH-035`` a reward model, or an encoder-decoder model; no safetensors weights, an architecture
+            transformers does not know, an adapter that does not fit, a device that is not there or too small, or one
+            without quantised weights.
         ValueError: an adapter is to be merged into quantised weights, which would round it away.
     """
     from transformers import AutoModelForCausalLM
 
     from itune_torch._attention import use_row_blocks
+    from itune_torch._seq2seq import is_seq2seq
 
-    if source.architecture == "reward":  # transformers would put a random LM head in the place of the missing one
+    # Of both, transformers makes causal models without an error: of the one with a random LM head, of the other (BART)
+    # by leaving the encoder out.
+    judges, reads = source.architecture == "reward", is_seq2seq(source)
+    if judges or reads:
         raise ModelError(
             "E-TORCH-035",
-            f"{source.spec!r} is a reward model: it judges answers and writes none",
+            f"{source.spec!r} is {'a reward model' if judges else 'an encoder-decoder model'}, not a causal one",
             where=str(source.files),
-            fix="name a causal language model, such as the one that the reward model was trained from",
+            why="it judges answers and writes none" if judges else "its answers are written from what its encoder read",
+            fix="name a causal language model"
+            + (", such as the one that it was trained from" if judges else "; trainers/seq2seq-sft trains this one"),
         )
     return load_as(
         AutoModelForCausalLM,
@@ -152,11 +159,19 @@ def load_as(
     if merge:
         # As every loaded model's, the weights require gradients. Where they do not, torch multiplies the last position
         # of each row, which is not contiguous, with a copy of the LM head per row: gigabytes and seconds a batch.
-        model = model.merge_and_unload().to(wanted).requires_grad_(True)
+        model = round_weights(model.merge_and_unload(), wanted).requires_grad_(True)
     if quantize is not None:
         keep_differentiable(model)
         return model.eval()
     return _moved(model, device, source).eval()
+
+
+def round_weights(model: Any, dtype: Any) -> Any:
+    """The model with its weights in torch's `dtype`, and its buffers as they are: rotary frequencies stay in float32
+    when a model is opened in bfloat16, and would be off by 0.4 % if rounded."""
+    for weight in model.parameters():
+        weight.data = weight.data.to(dtype)
+    return model
 
 
 def _moved(model: Any, device: str, source: ModelSource) -> Any:

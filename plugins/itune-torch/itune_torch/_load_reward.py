@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from itune_core.api import ModelError, ModelSource
-from itune_torch._load import Dtype, load_as, load_tokenizer
+from itune_torch._load import Dtype, load_as, load_tokenizer, round_weights
 from itune_torch._quiet import quietly
 from itune_torch._rewards import HEAD, RewardHead
 
@@ -87,7 +87,7 @@ def load_reward(
         return model.eval()
     model = reward_adapter(model, source.adapter)
     if merge:
-        model = model.merge_and_unload().to(getattr(torch, dtype)).requires_grad_(True)
+        model = round_weights(model.merge_and_unload(), getattr(torch, dtype)).requires_grad_(True)
         getattr(model, HEAD).float()
     return model.eval()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import takewhile
 
-from itune_torch._encode import Encoded
+from itune_torch._encoded import Encoded
 
 
 def shared_prefix(rows: Sequence[Encoded]) -> int:

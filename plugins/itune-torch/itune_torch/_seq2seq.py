@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from itune_core.api import ModelError, ModelSource
-from itune_torch._encode import Encoded
+from itune_torch._encoded import Encoded
 from itune_torch._load import Dtype, base_of, load_as
 from itune_torch._quantize import Quantize
 

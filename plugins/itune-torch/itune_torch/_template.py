@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Value = str | bool | int | float
 
+RESERVED = frozenset({"messages", "add_generation_prompt", "true", "false", "none", "True", "False", "None"})
+"""The turns, and whether they are to be answered, are what a template is asked with; the others are values to Jinja."""
+
 
 def with_variables(tokenizer: PreTrainedTokenizerBase, variables: Mapping[str, Value]) -> PreTrainedTokenizerBase:
     """A copy of `tokenizer` whose chat template has `variables` set, however it is asked.
@@ -25,16 +28,17 @@ def with_variables(tokenizer: PreTrainedTokenizerBase, variables: Mapping[str, V
         variables: by name.
 
     Raises:
-        ModelError: ``E-TORCH-022`` a name is none, or the tokenizer has not one chat template but none or several.
+        ModelError: ``E-TORCH-022`` a name is none that a variable can have (the turns' own, say), or the tokenizer has
+            not one chat template but none or several.
     """
     template = tokenizer.chat_template
-    wrong = [name for name in variables if not name.isidentifier()]
+    wrong = [name for name in variables if name in RESERVED or not name.isidentifier()]
     if wrong or not isinstance(template, str):
         raise ModelError(
             "E-TORCH-022",
             f"the chat template cannot be given {', '.join(variables)}",
             where=tokenizer.name_or_path or None,
-            why=f"{wrong[0]!r} is no name of a variable" if wrong else "the tokenizer has none, or several",
+            why=f"{wrong[0]!r} is no name that a variable can have" if wrong else "the tokenizer has none, or several",
             fix="correct the name" if wrong else "use a model whose tokenizer has one chat template",
         )
     changed = copy.copy(tokenizer)

@@ -136,6 +136,22 @@ def test_adapters(tiny: ModelSource, targets: Any) -> None:
         torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=1e-4, msg=name)
 
 
+def test_a_bias_of_positions_is_left_to_the_whole_mask() -> None:
+    """It is as wide as all rows together."""
+    from transformers import AttentionInterface
+
+    from itune_torch._attention import LENGTHS, NAME
+
+    torch.manual_seed(0)
+    query, key, value = torch.randn(3, 1, 2, 7, 4)
+    bias = torch.randn(1, 2, 7, 7)
+    mask = torch.block_diag(torch.ones(3, 3), torch.ones(4, 4)).bool().tril()[None, None]
+    attend = AttentionInterface()
+    expected, _ = attend["sdpa"](nn.Module(), query, key, value, mask, position_bias=bias)
+    found, _ = attend[NAME](nn.Module(), query, key, value, mask, position_bias=bias, **{LENGTHS: (3, 4)})
+    assert torch.equal(found, expected)
+
+
 def random_model(name: str, **special: Any) -> Any:
     import transformers
 

@@ -20,6 +20,7 @@ from itune_torch import (
     encode_source,
     generate,
     is_seq2seq,
+    load_causal,
     load_seq2seq,
     load_tokenizer,
     logprobs,
@@ -121,6 +122,16 @@ def test_architectures_and_their_gradients(name: str, tmp_path: Path) -> None:
     others = dict(plain.named_parameters())
     for parameter, weight in model.named_parameters():
         torch.testing.assert_close(weight.grad, others[parameter].grad, atol=1e-4, rtol=1e-4, msg=parameter)
+
+
+@pytest.mark.parametrize("name", ["t5", "bart"])
+def test_it_is_no_causal_model(name: str, tmp_path: Path) -> None:
+    """Of a BART, transformers makes one that reads its prompt with the decoder, and says nothing."""
+    random_model(name).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="an encoder-decoder model, not a causal one") as error:
+        load_causal(ModelSource(tmp_path, "transformers", name, name))
+    assert error.value.code == "E-TORCH-035"
+    assert "seq2seq-sft" in (error.value.fix or "")
 
 
 def test_the_same_texts_and_seed_make_the_same_tiny_model(t5: ModelSource, tmp_path: Path) -> None:

@@ -40,6 +40,15 @@ class Example:
     scores: tuple[float, ...] = ()
     beside: Example | None = None
 
+    @cached_property
+    def key(self) -> bytes:
+        """Digest over the token rows: all that a frozen model's values of them depend on. An id is not enough: records
+        of two data sets may have the same."""
+        digest = hashlib.blake2b(digest_size=16)
+        for row in self.rows:
+            digest.update(_written(row))
+        return digest.digest()
+
     @property
     def tokens(self) -> int:
         """Tokens of all rows."""
@@ -49,6 +58,11 @@ class Example:
     def supervised(self) -> int:
         """Supervised tokens of all rows."""
         return sum(row.supervised for row in self.rows)
+
+
+def _written(row: Encoded) -> bytes:
+    trained = "".join(map(str, map(int, row.trained)))
+    return f"{row.ids}{trained}".encode()
 
 
 class OverLength(Exception):
@@ -198,8 +212,7 @@ class Examples:
         digest = hashlib.blake2b(digest_size=16)
         for example in self.kept:
             for row in (*example.rows, *(example.beside.rows if example.beside else ())):
-                trained = "".join(map(str, map(int, row.trained)))
-                digest.update(f"{row.ids}{trained}".encode())
+                digest.update(_written(row))
             digest.update(f"|{example.label}{example.scores or ''};".encode())
         return digest.hexdigest()
 

@@ -15,6 +15,7 @@ from itune_trainers.early_stopping import LOSS, is_due, standing
 from itune_trainers.examples import Example
 from itune_trainers.forward.base import Forward
 from itune_trainers.model import seeded, trained_tensors
+from itune_trainers.ranks import wholes
 from itune_trainers.schedule import learning_rate
 from itune_trainers.settings import Settings
 
@@ -151,13 +152,12 @@ class Loop:
         return {"step": step + 1, **figures, "learning_rate": rate, "grad_norm": norm, "supervised_tokens": supervised}
 
     def tensors(self) -> dict[str, Tensor]:
-        """The trained weights and the optimiser's state, by names that :meth:`restore` reads."""
-        whole = self.forward.ranks.whole
-        tensors = {f"weight/{name}": whole(weight.detach()) for name, weight in self.weights.items()}
+        """The trained weights and the optimiser's state, by names that :meth:`restore` reads; on the CPU, and in the
+        first process only."""
+        parts = {f"weight/{name}": weight.detach() for name, weight in self.weights.items()}
         for name, weight in self.weights.items():
-            for key, value in self.optimizer.state[weight].items():
-                tensors[f"{key}/{name}"] = whole(value)
-        return tensors | {f"best/{name}": weight for name, weight in self.best.items()}
+            parts |= {f"{key}/{name}": value for key, value in self.optimizer.state[weight].items()}
+        return wholes(self.forward.ranks, parts) | {f"best/{name}": weight for name, weight in self.best.items()}
 
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Go on from a checkpoint."""

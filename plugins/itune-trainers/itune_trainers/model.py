@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -26,7 +27,7 @@ def seeded(seed: int) -> Iterator[None]:
     """torch's global generators seeded inside the block, and as they were after it: training leaves no trace there."""
     import torch
 
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(range(torch.cuda.device_count())):  # unsaid, it warns of several
         torch.manual_seed(seed)
         yield
 
@@ -44,7 +45,7 @@ def open_model(way: type[Forward], config: Settings, source: ModelSource, seed: 
     Raises:
         ModelError: ``E-TRAIN-010`` the adapter of `source` has another shape than the recipe asks for;
             ``E-TRAIN-011`` no module has one of the names in ``lora.targets``; ``E-TRAIN-015`` DoRA on 8-bit weights;
-            those of `load_causal`.
+            ``E-TRAIN-016`` of :func:`checkpoint_layers`; those of `load_causal`.
     """
     model: Any
     if config.adapter == "none":
@@ -62,21 +63,33 @@ def open_model(way: type[Forward], config: Settings, source: ModelSource, seed: 
         else:
             model = _same_adapter(way, base, config.lora, source, source.adapter)
     if config.gradient_checkpointing:
-        base = model if config.adapter == "none" else model.get_base_model()
-        # `activation_checkpointing_enable` since transformers 5.2x; the old name warns there.
-        enable = getattr(base, "activation_checkpointing_enable", None) or base.gradient_checkpointing_enable
-        enable({"use_reentrant": False})  # reentrant checkpoints lose the gradient where the layer's input has none
+        checkpoint_layers(model)
     return cast("nn.Module", model)
 
 
-def set_mode(model: nn.Module, *, dropout: bool) -> None:
-    """Train mode, or eval mode (no dropout anywhere) in which activation checkpointing still works."""
+def checkpoint_layers(model: nn.Module) -> None:
+    """Have every layer of `model` compute its activations again in the backward pass, whatever mode it is in.
+
+    transformers' own switch works in train mode alone, and a model without dropout is trained in eval mode. Its layers
+    cannot be put into train mode by themselves: those of some models (OPT, BART) apply dropout themselves.
+
+    Raises:
+        ModelError: ``E-TRAIN-016`` it has none that transformers would do this with.
+    """
+    from torch.utils.checkpoint import checkpoint
     from transformers.modeling_layers import GradientCheckpointingLayer
 
-    model.train(dropout)
-    for module in model.modules():
-        if isinstance(module, GradientCheckpointingLayer):
-            module.training = True  # of the layer alone: it only asks whether to checkpoint
+    layers = [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
+    if not layers:
+        raise ModelError(
+            "E-TRAIN-016",
+            f"no layer of {type(model).__name__} can compute its activations again",
+            why="its architecture has no layers that transformers checkpoints",
+            fix="remove gradient_checkpointing; a smaller tokens_per_forward saves memory, too",
+        )
+    for layer in layers:
+        # Reentrant checkpoints lose the gradient where the layer's input has none.
+        layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
 
 
 def trained_tensors(model: nn.Module) -> dict[str, Tensor]:

@@ -71,3 +71,14 @@ class Ranks:
 
 
 ALONE = Ranks()
+
+
+def wholes(ranks: Ranks, parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """All of each tensor, on the CPU of the first process; nothing in the others. One by one: a device that holds a
+    part of each need not have room for them all."""
+    made = {}
+    for name, part in parts.items():
+        whole = ranks.whole(part).cpu()
+        if ranks.first:
+            made[name] = whole
+    return made

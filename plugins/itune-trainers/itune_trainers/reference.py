@@ -18,8 +18,8 @@ FILE = "logps.safetensors"
 
 def reference_logps(
     forward: Forward, examples: Examples, source: ModelSource, config: Settings, context: Context
-) -> dict[str, Tensor]:
-    """(rows of the example,) float32 by example id, under the model as it is now: call it before training.
+) -> dict[bytes, Tensor]:
+    """(rows of the example,) float32 by `Example.key`, under the model as it is now: call it before training.
 
     The artifact is keyed by the model and by the very tokens it saw, so it does not matter by which recipe, template,
     length policy or objective they came about; losses compared in a matrix share it.
@@ -31,7 +31,10 @@ def reference_logps(
         "content": "sequence log-probabilities",
         "model": source.identity,
         "adapter": None if source.adapter is None else _digest(source.adapter / "adapter_model.safetensors"),
+        "way": type(forward).__name__,
         "merged": config.adapter == "none",
+        # A new adapter changes nothing but for rounding, and that only if weights are measured through it.
+        "dora": config.lora is not None and config.lora.dora and config.lora.model_dump(mode="json"),
         "dtype": config.dtype,
         "quantize": config.quantize,
         "rows": examples.digest,
@@ -55,7 +58,7 @@ def reference_logps(
     flat = load_file(context.artifact(key, make) / FILE)["logps"]
     made, start = {}, 0
     for example in rows:
-        made[example.id] = flat[start : start + len(example.rows)]
+        made[example.key] = flat[start : start + len(example.rows)]
         start += len(example.rows)
     return made
 

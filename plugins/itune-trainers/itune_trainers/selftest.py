@@ -23,11 +23,15 @@ from itune_core.api import (
     preference,
     ranking,
 )
+from itune_trainers.examples import Example
 from itune_trainers.forward import forward_of
-from itune_trainers.model import seeded
+from itune_trainers.forward.base import Forward
+from itune_trainers.loop import mean_loss
+from itune_trainers.model import seeded, trained_tensors
 from itune_trainers.objective import Objective
-from itune_trainers.settings import settle
+from itune_trainers.settings import MEASURED, settle
 from itune_trainers.stops import stop_ids
+from itune_trainers.training import decide, references
 
 if TYPE_CHECKING:
     from torch import nn
@@ -80,7 +84,7 @@ def selftest(objective: Objective, context: Context) -> Iterator[Check]:
     """
     from itune_torch import load_tokenizer
 
-    config = settle(objective.config, _Measured())
+    config = settle(objective.config, MEASURED)
     # a full training step costs the learning rate that the user chose for it; an adapter can take a larger one
     rate = {"learning_rate": 1e-3} if config.adapter == "lora" else {}
     plain: dict[str, Any] = {"batch_size": len(TURNS), "epochs": STEPS, "save_steps": 1, "schedule": "constant", **rate}
@@ -96,17 +100,10 @@ def selftest(objective: Objective, context: Context) -> Iterator[Check]:
         yield from _tried("isolation", lambda: _isolation(_load(trial, source), tokenizer, config.dtype))
     rows = _rows(objective)
     whole = _Trained(trial, rows, context)
-    yield from _tried("accumulation", lambda: _accumulation(whole, config.dtype))
+    yield from _tried("accumulation", lambda: _accumulation(trial, rows, context, config.dtype))
     if objective.architecture == "causal" and Kind.CONVERSATION in objective.inputs["train"].kinds:
         yield from _tried("learning to stop", lambda: _learning(whole, source, tokenizer, stops))
     yield from _tried("resume", lambda: _resume(whole))
-
-
-class _Measured:
-    """Facts that are measured whenever asked."""
-
-    def get(self, name: str, measure: Callable[[], Any]) -> Any:
-        return measure()
 
 
 class _Trained:
@@ -174,15 +171,30 @@ def _isolation(model: nn.Module, tokenizer: PreTrainedTokenizerBase, dtype: str)
     return Check("isolation", passed, apart, NATS[dtype], note if passed else f"{note}; rows will be padded: slower")
 
 
-def _accumulation(trained: _Trained, dtype: str) -> Check:
-    """The first step is the same, whether its rows are run together or one by one."""
-    together = trained.whole().history[0]
-    apart = trained.again("one by one", epochs=1, tokens_per_forward=1).history[0]
-    differ = max(
-        abs(together[name] - apart[name]) / max(abs(together[name]), 1e-9) for name in ("loss", "grad_norm")
-    )  # fmt: skip
+def _accumulation(trial: Objective, rows: Any, context: Context, dtype: str) -> Check:
+    """Loss and gradient of a batch are the same, whether its rows are run together or one by one. Dropout and noise are
+    off: they are drawn for each pass."""
+    room: Any = _Room(context, "accumulation")
+    task, _ = decide(trial, {"train": rows}, room)
+    forward = task.open()
+    forward.model.eval()
+    if trial.needs_reference:
+        forward.reference |= references(task, forward, room)
+    together = _loss_and_norm(trial, forward, task.train_on.kept)
+    forward.limit = 1
+    apart = _loss_and_norm(trial, forward, task.train_on.kept)
+    differ = max(abs(one - other) / max(abs(one), 1e-9) for one, other in zip(together, apart, strict=True))
     note = "share by which loss or gradient differs between a batch in one pass and row by row"
     return Check("accumulation", differ <= ROUNDING[dtype], differ, ROUNDING[dtype], note)
+
+
+def _loss_and_norm(trial: Objective, forward: Forward, examples: Sequence[Example]) -> tuple[float, float]:
+    import torch
+
+    weights = trained_tensors(forward.model).values()
+    forward.model.zero_grad()
+    loss = mean_loss(trial, forward, examples, lambda part: part.backward())["loss"]
+    return loss, torch.nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None]).item()
 
 
 def _learning(

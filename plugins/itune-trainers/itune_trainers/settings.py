@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from itune_core.api import ComponentConfig, Facts, ModelRef, Runtime
+from itune_core.api import ComponentConfig, Facts, ModelError, ModelRef, Runtime
 from itune_trainers.launch.settings import Launch
 
 FASTER = 1.1
@@ -139,6 +140,14 @@ class Settings(ComponentConfig):
         return self
 
     @model_validator(mode="after")
+    def _quantised_weights_are_whole(self) -> Settings:
+        if self.quantize is not None and self.launch.strategy == "fsdp2":
+            raise ValueError(
+                "quantised weights cannot be divided among processes; set strategy: ddp, or remove quantize"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _dora_can_be_computed(self) -> Settings:
         if self.quantize == "8bit" and self.lora is not None and self.lora.dora:
             raise ValueError("lora.dora cannot be computed on weights in 8 bits; set quantize: 4bit, or remove one")
@@ -152,6 +161,16 @@ class Settings(ComponentConfig):
                 "quantize needs the package bitsandbytes: pip install 'itune-trainers[quantize]', or remove quantize"
             )
         return self
+
+
+class _Measured:
+    """Facts for a component that runs without an engine: measured whenever asked."""
+
+    def get(self, name: str, measure: Callable[[], Any]) -> Any:
+        return measure()
+
+
+MEASURED: Facts = _Measured()
 
 
 def settle(config: Settings, facts: Facts) -> Settings:
@@ -172,6 +191,25 @@ def settle(config: Settings, facts: Facts) -> Settings:
     return config.model_copy(update={"device": device, "dtype": dtype})
 
 
+def require_device(device: str) -> None:
+    """Say now, before any work, that this machine has no such device.
+
+    Raises:
+        ModelError: ``E-TRAIN-017`` it has not.
+    """
+    import torch
+
+    try:
+        torch.zeros(1).to(device)
+    except (RuntimeError, AssertionError) as error:  # the latter is how a torch without CUDA says so
+        raise ModelError(
+            "E-TRAIN-017",
+            f"this machine, or the torch that is installed, has no device {device!r}",
+            why=str(error).partition("\n")[0],
+            fix="use device: auto, or cpu; itune doctor shows what this machine has",
+        ) from error
+
+
 # Called only where the fact is not known yet: a second run imports no torch.
 def _best_device() -> str:
     from itune_torch import best_device
@@ -182,4 +220,5 @@ def _best_device() -> str:
 def _bfloat16_speedup(device: str) -> float:
     from itune_torch import bfloat16_speedup
 
+    require_device(device)
     return bfloat16_speedup(device)

@@ -4,37 +4,27 @@ from __future__ import annotations
 
 import shutil
 from collections import ChainMap
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from itune_core.api import Context, DataError, Inputs, ModelError, ModelSource, TrainedModel, records
+from itune_core.api import Context, DataError, Inputs, ModelError, TrainedModel, records
 from itune_trainers.account import gradient_norms, untrained_ends
-from itune_trainers.algorithm import Algorithm, Logps
-from itune_trainers.checkpoints import Checkpoints
+from itune_trainers.algorithm import Algorithm
 from itune_trainers.early_stopping import standing
 from itune_trainers.examples import Encoder, Examples, encode
 from itune_trainers.forward import forward_of
 from itune_trainers.forward.base import Forward
-from itune_trainers.loop import Desk, Loop, mean_loss
-from itune_trainers.model import open_model, save_model, set_mode
+from itune_trainers.model import save_model
 from itune_trainers.order import batches, changes
-from itune_trainers.ranks import ALONE, Ranks
 from itune_trainers.reference import reference_logps
-from itune_trainers.settings import Settings, settle
+from itune_trainers.settings import MEASURED, Settings, require_device, settle
 from itune_trainers.stops import stop_ids
+from itune_trainers.task import Task, carry_out
 from itune_trainers.token_cache import token_cache
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from torch import Tensor, nn
-
-
-class _Measured:
-    """Facts for a component that runs without an engine: measured whenever asked."""
-
-    def get(self, name: str, measure: Callable[[], Any]) -> Any:
-        return measure()
+    from torch import Tensor
+    from transformers import PreTrainedTokenizerBase
 
 
 def train(objective: Algorithm, inputs: Inputs, context: Context) -> TrainedModel:
@@ -47,48 +37,18 @@ def train(objective: Algorithm, inputs: Inputs, context: Context) -> TrainedMode
         ModelError: the model cannot be opened as asked; the loss is not finite any more; ``E-TRAIN-021`` the
             checkpoints in ``context.scratch`` are of another training.
     """
-    from itune_torch import load_tokenizer
+    task, tokenizer = decide(objective, inputs, context)
+    config, train_on, held_out = task.config, task.train_on, task.held_out
 
-    config = settle(objective.config, _Measured())
-    _refuse_what_cannot_be(config, forward_of(objective.architecture), inputs)
-    source = context.model(config.model)
-    tokenizer = load_tokenizer(source)
-    objective.prepare(tokenizer, inputs["train"])
-    with token_cache(tokenizer, context) as cache:
-        encoder = Encoder(tokenizer, config.max_length, config.overlength, cache)
-        train_on = _examples(objective, inputs["train"], encoder, "train")
-        held_out = None if inputs.get("eval") is None else _examples(objective, inputs["eval"], encoder, "eval")
-
-    phases = _phases(inputs["train"])
-    order = batches(
-        len(train_on.kept),
-        config.batch_size,
-        config.epochs,
-        None if phases or not config.shuffle else lambda epoch: context.rng("epoch", epoch),
-        changes([phases[number] for number in train_on.numbers]) if phases else (),
-    )
-    task = Task(
-        objective,
-        config,
-        source,
-        train_on,
-        held_out,
-        order,
-        adapter_seed=context.rng("adapter").getrandbits(63),
-        dropout_seed=context.rng("dropout").getrandbits(63),
-        fingerprint=_fingerprint(config, train_on, held_out, source.identity, order),
-    )
-
-    def reference(forward: Forward) -> dict[str, Tensor]:
-        sets = filter(None, (train_on, held_out))
-        return dict(ChainMap(*(reference_logps(forward, examples, source, config, context) for examples in sets)))
+    def reference(forward: Forward) -> dict[bytes, Tensor]:
+        return references(task, forward, context)
 
     if config.launch.alone:
         done = carry_out(task, context, reference)
     else:
         from itune_trainers.launch.parent import carry_out_together
 
-        done = carry_out_together(task, config.launch, context, reference)
+        done = carry_out_together(task, context, reference)
 
     ends_matter = objective.architecture in ("causal", "seq2seq")  # a reward model writes nothing
     metrics: dict[str, Any] = {
@@ -96,7 +56,7 @@ def train(objective: Algorithm, inputs: Inputs, context: Context) -> TrainedMode
         "steps": len(done.history),
         **train_on.metrics(),
         **objective.counts(train_on.kept),
-        **({"untrained_ends": untrained_ends(train_on.kept, stop_ids(source, tokenizer))} if ends_matter else {}),
+        **({"untrained_ends": untrained_ends(train_on.kept, stop_ids(task.source, tokenizer))} if ends_matter else {}),
         **gradient_norms(done.history, config.max_grad_norm),
         "trained_parameters": done.trained_parameters,
         "dtype": config.dtype,
@@ -106,7 +66,7 @@ def train(objective: Algorithm, inputs: Inputs, context: Context) -> TrainedMode
     }
     if config.early_stopping is not None:
         metrics["best_step"] = standing(done.history, config.early_stopping.min_delta).best
-        if len(done.history) < len(order):
+        if len(done.history) < len(task.order):
             metrics["stopped_at"] = len(done.history)
     if held_out is not None:
         metrics |= {f"eval/{name}/before": value for name, value in done.before.items()}
@@ -127,97 +87,61 @@ def train(objective: Algorithm, inputs: Inputs, context: Context) -> TrainedMode
     )
 
 
-@dataclass(frozen=True)
-class Task:
-    """A training with everything decided, in whatever number of processes it is carried out.
+def decide(objective: Algorithm, inputs: Inputs, context: Context) -> tuple[Task, PreTrainedTokenizerBase]:
+    """All of a training that is decided before a model is opened, and the tokenizer to be saved beside what comes out.
 
-    Attributes:
-        objective: its loss.
-        config: settled.
-        source: the model to start from.
-        train_on: the examples.
-        held_out: examples to measure the loss on, before and after.
-        order: the examples of every step, by number.
-        adapter_seed: of a new adapter's weights.
-        dropout_seed: of dropout.
-        fingerprint: what the course of the training depends on.
+    Arguments and errors as of :func:`train`.
     """
+    from itune_torch import load_tokenizer
 
-    objective: Algorithm
-    config: Settings
-    source: ModelSource
-    train_on: Examples
-    held_out: Examples | None
-    order: list[list[int]]
-    adapter_seed: int
-    dropout_seed: int
-    fingerprint: Mapping[str, Any]
+    config = settle(objective.config, MEASURED)
+    _refuse_what_cannot_be(config, forward_of(objective.architecture), inputs)
+    source = context.model(config.model)
+    tokenizer = load_tokenizer(source)
+    objective.prepare(tokenizer, inputs["train"])
+    with token_cache(tokenizer, context) as cache:
+        encoder = Encoder(tokenizer, config.max_length, config.overlength, cache)
+        train_on = _examples(objective, inputs["train"], encoder, "train")
+        held_out = None if inputs.get("eval") is None else _examples(objective, inputs["eval"], encoder, "eval")
 
-    def open(self) -> Forward:
-        """The model as it is before the first step."""
-        way = forward_of(self.objective.architecture)
-        model = open_model(way, self.config, self.source, self.adapter_seed)
-        set_mode(model, dropout=not self.objective.needs_reference)
-        return way(model, self.config.device, self.config.tokens_per_forward)
-
-
-@dataclass(frozen=True)
-class Done:
-    """What came of a task.
-
-    Attributes:
-        model: trained.
-        history: what was logged of each step.
-        before, after: figures of the held-out examples; empty if there are none.
-        trained_parameters: how many numbers were trained.
-        facts: how it was carried out, for the step's metrics.
-    """
-
-    model: nn.Module
-    history: list[dict[str, Any]]
-    before: Mapping[str, float]
-    after: Mapping[str, float]
-    trained_parameters: int
-    facts: Mapping[str, Any]
-
-
-def carry_out(
-    task: Task, desk: Desk, reference: Callable[[Forward], Mapping[str, Tensor]], ranks: Ranks = ALONE
-) -> Done:
-    """Train: in this process alone, or as one of several that all do this.
-
-    Args:
-        task: what is to be done.
-        desk: where checkpoints are and progress is told.
-        reference: gives the values of all rows under the model as opened; asked only if the objective needs them.
-        ranks: the processes.
-    """
-    objective, held_out = task.objective, task.held_out
-    forward = task.open()
-    facts = forward.facts(task.train_on.kept)  # asked of the model before other processes have a part of it
-    if objective.needs_reference:
-        forward.reference |= reference(forward)
-    forward.share(ranks)
-    steps = [[task.train_on.kept[number] for number in step] for step in task.order]
-    measure = None if held_out is None else lambda: _evaluate(objective, forward, held_out)
-    loop = Loop(objective, task.config, forward.model, forward, steps, task.dropout_seed, measure)
-    checkpoints = Checkpoints(desk.scratch / "checkpoints", writes=ranks.first)
-    state = _resume(loop, checkpoints, task.fingerprint)
-    if held_out is not None and "before" not in state:
-        state["before"] = _evaluate(objective, forward, held_out)
-    loop.run(checkpoints, desk, state)
-    return Done(
-        forward.model,
-        loop.history,
-        before=state.get("before", {}),
-        after={} if held_out is None else _evaluate(objective, forward, held_out),
-        trained_parameters=sum(weight.numel() for weight in loop.weights.values()),
-        facts={**facts, **ranks.facts()},
+    phases = _phases(inputs["train"])
+    order = batches(
+        len(train_on.kept),
+        config.batch_size,
+        config.epochs,
+        None if phases or not config.shuffle else lambda epoch: context.rng("epoch", epoch),
+        changes([phases[number] for number in train_on.numbers]) if phases else (),
     )
+    adapter_seed, dropout_seed = (context.rng(name).getrandbits(63) for name in ("adapter", "dropout"))
+    task = Task(
+        objective,
+        config,
+        source,
+        train_on,
+        held_out,
+        order,
+        adapter_seed,
+        dropout_seed,
+        fingerprint=_fingerprint(
+            objective, config, train_on, held_out, source.identity, order, [adapter_seed, dropout_seed]
+        ),
+    )
+    return task, tokenizer
+
+
+def references(task: Task, forward: Forward, context: Context) -> dict[bytes, Tensor]:
+    """(rows of the example,) values of all rows of a task by `Example.key`, under the model as opened."""
+    sets = [examples for examples in (task.train_on, task.held_out) if examples is not None]
+    return dict(ChainMap(*(reference_logps(forward, examples, task.source, task.config, context) for examples in sets)))
 
 
 def _refuse_what_cannot_be(config: Settings, way: type[Forward], inputs: Inputs) -> None:
     """What the settings alone do not show, before any row is read."""
+    if not config.launch.alone:
+        from itune_trainers.launch.parent import asked
+
+        asked(config)
+    require_device(config.device)
     if config.early_stopping is not None and inputs.get("eval") is None:
         raise DataError(
             "E-TRAIN-012",
@@ -250,43 +174,23 @@ def _phases(rows: Dataset) -> list[tuple[int, ...]]:
     return list(zip(*(rows[name][:] for name in named), strict=True)) if named else []
 
 
-def _evaluate(objective: Algorithm, forward: Forward, held_out: Examples) -> dict[str, float]:
-    import torch
-
-    training = forward.model.training
-    set_mode(forward.model, dropout=False)
-    seen: list[Logps] = []
-    with torch.no_grad():
-        figures = mean_loss(objective, forward, held_out.kept, note=seen.append)
-        figures |= objective.summary(forward.ranks.joined(seen))
-    set_mode(forward.model, dropout=training)
-    return figures
-
-
 def _fingerprint(
-    config: Settings, examples: Examples, held_out: Examples | None, model: str, order: list[list[int]]
+    objective: Algorithm,
+    config: Settings,
+    examples: Examples,
+    held_out: Examples | None,
+    model: str,
+    order: list[list[int]],
+    seeds: list[int],
 ) -> dict[str, Any]:
     """What the course of a training depends on. How it is carried out may differ when it goes on."""
     how = {"device", "gradient_checkpointing", "save_steps", "model", "launch"}
-    settings = config.model_dump(mode="json", exclude=how)
-    rows = {"rows": examples.digest, "held_out": None if held_out is None else held_out.digest}
-    return {**settings, **rows, "model": model, "first_steps": order[:2]}
-
-
-def _resume(loop: Loop, checkpoints: Checkpoints, fingerprint: Mapping[str, Any]) -> dict[str, Any]:
-    """Bring `loop` to the last checkpoint, if there is one; gives the state to keep in the next ones."""
-    last = checkpoints.last()
-    if last is None:
-        return {"of": dict(fingerprint)}
-    tensors, state = last
-    differs = [key for key, value in fingerprint.items() if state["of"].get(key) != value]
-    if differs:
-        raise ModelError(
-            "E-TRAIN-021",
-            "the checkpoints here are of another training",
-            where=str(checkpoints.folder),
-            why=f"{', '.join(differs)} changed since",
-            fix="remove the folder to train anew",
-        )
-    loop.restore(tensors, state)
-    return {key: value for key, value in state.items() if key not in ("step", "history")}
+    return {
+        "objective": type(objective).__qualname__,
+        **config.model_dump(mode="json", exclude=how),
+        "rows": examples.digest,
+        "held_out": None if held_out is None else held_out.digest,
+        "model": model,
+        "first_steps": order[:2],
+        "seeds": seeds,
+    }

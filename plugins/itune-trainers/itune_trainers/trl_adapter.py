@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-import random
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
@@ -14,9 +11,9 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from itune_core.api import Context, Drop, Failed, Input, Inputs, Kind, ModelError, RecipeError, TrainedModel, Trainer
-from itune_trainers.model import seeded
+from itune_trainers.trl_alone import left_alone
 from itune_trainers.trl_log import history_of, last_checkpoint, metrics, reporter
-from itune_trainers.trl_models import check_source, new_adapter, reward_model, save, start, weights
+from itune_trainers.trl_models import check_source, check_teacher, new_adapter, reward_model, save, start, weights
 from itune_trainers.trl_rows import KINDS, rows_for
 from itune_trainers.trl_settings import CLASSES, TRLSettings, missing
 
@@ -36,7 +33,9 @@ class TRL(Trainer):
     Dropped: ``trl-left-out`` (TRL's ``sft``, ``kto`` and ``reward`` leave out rows that they cannot use within
     ``max_length``).
 
-    Errors: ``E-TRAIN-040`` to ``E-TRAIN-047``.
+    Failed: ``E-TRAIN-045`` a turn says what TRL cannot be told; ``E-TRAIN-071`` feedback without a label.
+
+    Refused: ``E-TRAIN-040`` to ``E-TRAIN-047``.
 
     Source: https://github.com/huggingface/trl
     """
@@ -71,11 +70,11 @@ class TRL(Trainer):
 
         from itune_torch import load_tokenizer
 
-        with _left_alone(seed := context.rng("trl").getrandbits(31)):
+        with left_alone(seed := context.rng("trl").getrandbits(31)):
             # Named after the version: another one goes its own way, so it cannot go on from these checkpoints.
             folder = context.scratch / f"trl-{trl.__version__}"
             args = _arguments(config, folder, seed, evaluates=inputs.get("eval") is not None)
-            data, dropped = _data(config, inputs)
+            data, failed = _data(config, inputs)
             source = context.model(config.model)
             check_source(config, source)
             tokenizer = load_tokenizer(source)
@@ -99,22 +98,32 @@ class TRL(Trainer):
             saved = save(trainer.model, tokenizer, source, config, context.scratch / "model")
 
         history = history_of(trainer)
+        dropped = {
+            name: {
+                **failures,
+                **_left_out(data[f"{name}_dataset"], getattr(trainer, f"{name}_dataset"), config.trainer),
+            }
+            for name, failures in failed.items()
+        }
+        held_out = {"eval_dropped": len(dropped["eval"])} if "eval" in dropped else {}
         return TrainedModel(
             saved,
             architecture="reward" if config.trainer == "reward" else "causal",
             adapter_of=None if config.adapter == "none" else config.model,
-            metrics={**metrics(trainer, history), "trl": trl.__version__},
+            metrics={**metrics(trainer, history), **held_out, "trl": trl.__version__},
             history=history,
-            dropped={**dropped, **_left_out(data["train_dataset"], trainer.train_dataset, config.trainer)},
+            dropped=dropped["train"],
         )
 
 
-def _data(config: TRLSettings, inputs: Inputs) -> tuple[dict[str, Any], dict[str, Failed]]:
-    """The data sets by TRL's names for them, and the training records that no row could be made of."""
+def _data(config: TRLSettings, inputs: Inputs) -> tuple[dict[str, Any], dict[str, dict[str, Failed]]]:
+    """The data sets by TRL's names for them, and of each input the records that no row could be made of."""
     completions = bool(config.config.get("completion_only_loss"))
     given = {name: rows for name in ("train", "eval") if (rows := inputs.get(name)) is not None}
     made = {name: rows_for(config.trainer, rows, completions, name) for name, rows in given.items()}
-    return {f"{name}_dataset": rows for name, (rows, _) in made.items()}, made["train"][1]
+    return {f"{name}_dataset": rows for name, (rows, _) in made.items()}, {
+        name: failed for name, (_, failed) in made.items()
+    }
 
 
 def _judges(config: TRLSettings, context: Context) -> dict[str, Any]:
@@ -122,7 +131,8 @@ def _judges(config: TRLSettings, context: Context) -> dict[str, Any]:
     from itune_torch import load_tokenizer
 
     if config.teacher is not None:
-        return {"teacher_model": str(weights(context.model(config.teacher), context.scratch / "teacher"))}
+        check_teacher(teacher := context.model(config.teacher))
+        return {"teacher_model": str(weights(teacher, context.scratch / "teacher"))}
     if not config.rewards:
         return {}
     sources = [context.model(name) for name in config.rewards]
@@ -130,35 +140,6 @@ def _judges(config: TRLSettings, context: Context) -> dict[str, Any]:
         "reward_funcs": [reward_model(name, each) for name, each in zip(config.rewards, sources, strict=True)],
         "reward_processing_classes": [load_tokenizer(each) for each in sources],
     }
-
-
-@contextmanager
-def _left_alone(seed: int) -> Iterator[None]:
-    """The process's random generators and settings as they were after the block. Inside it nothing is reported to the
-    hub, no library shows bars, and torch is seeded."""
-    import datasets
-    import numpy as np
-    from huggingface_hub import constants
-    from transformers.utils import logging
-
-    python, arrays = random.getstate(), np.random.get_state()
-    # TRL reports its use as a trainer is made. The variable of this name is heeded only before the import.
-    silent, constants.HF_HUB_DISABLE_TELEMETRY = constants.HF_HUB_DISABLE_TELEMETRY, True
-    bars = logging.is_progress_bar_enabled(), datasets.utils.are_progress_bars_disabled()
-    logging.disable_progress_bar()
-    datasets.disable_progress_bars()
-    try:
-        with seeded(seed), warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # of TRL's own defaults
-            yield
-    finally:
-        constants.HF_HUB_DISABLE_TELEMETRY = silent
-        random.setstate(python)
-        np.random.set_state(arrays)
-        if bars[0]:
-            logging.enable_progress_bar()
-        if not bars[1]:
-            datasets.enable_progress_bars()
 
 
 def _arguments(config: TRLSettings, folder: Path, seed: int, *, evaluates: bool) -> Any:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from itune_core.api import ModelError, ModelSource
+from itune_core.api import Architecture, ModelError, ModelSource
 from itune_trainers.model import save_model
 from itune_trainers.settings import Lora
 from itune_trainers.trl_settings import TRLSettings
@@ -17,12 +17,8 @@ if TYPE_CHECKING:
 
 def check_source(config: TRLSettings, source: ModelSource) -> None:
     """Refuse a model that the trainer cannot start from, before its weights are read."""
-    wants = ("causal", "reward") if config.trainer == "reward" else ("causal",)
-    if source.architecture not in wants:
-        raise ModelError(
-            "E-TRAIN-044",
-            f"{source.spec!r} is a {source.architecture} model, and trainer: {config.trainer} wants a {wants[0]} one",
-        )
+    wants: tuple[Architecture, ...] = ("causal", "reward") if config.trainer == "reward" else ("causal",)
+    _check_architecture(source, wants, f"trainer: {config.trainer}")
     if source.adapter is None or config.adapter == "none":
         return
     if config.lora is not None:
@@ -30,6 +26,21 @@ def check_source(config: TRLSettings, source: ModelSource) -> None:
             "E-TRAIN-044",
             f"{source.spec!r} has an adapter already, whose shape `lora` cannot change",
             fix="remove `lora` to train on it, or set adapter: none to merge it into the weights",
+        )
+
+
+def check_teacher(source: ModelSource) -> None:
+    """Refuse a teacher that writes nothing: transformers would give it an LM head of random numbers."""
+    _check_architecture(source, ("causal",), "a teacher")
+
+
+def _check_architecture(source: ModelSource, wants: tuple[Architecture, ...], place: str) -> None:
+    if source.architecture not in wants:
+        raise ModelError(
+            "E-TRAIN-044",
+            f"{source.spec!r} is a {source.architecture} model, and {place} wants a {wants[0]} one",
+            where=str(source.files),
+            fix="name a causal language model, or a step that trains one",
         )
 
 

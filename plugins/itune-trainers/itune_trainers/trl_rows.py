@@ -109,6 +109,13 @@ def _pair(record: Record) -> dict[str, Any]:
 
 
 def _rated(record: Record) -> dict[str, Any]:
+    if record["label"] is None:
+        raise RowError(
+            "the record does not say whether its answer was liked: it has no label",
+            "E-TRAIN-071",
+            why="TRL would take it for one that was not",
+            fix="set its label, or filter such records out",
+        )
     sides = {column: _turns(record[column]) for column in ("prompt", "completion")}
     return {"id": record["id"], **sides, "label": record["label"]}
 

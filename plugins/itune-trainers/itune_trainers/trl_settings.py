@@ -60,7 +60,10 @@ REFUSED: Mapping[str, str] = {
         ),
         _CHECKPOINTS,
     ),
-    **dict.fromkeys(("report_to", "run_name", "project", "trackio_space_id"), _TRACKERS),
+    **dict.fromkeys(
+        ("report_to", "run_name", "project", "trackio_space_id", "trackio_bucket_id", "trackio_static_space_id"),
+        _TRACKERS,
+    ),
     **dict.fromkeys(
         (
             "push_to_hub",
@@ -75,6 +78,7 @@ REFUSED: Mapping[str, str] = {
         _HUB,
     ),
     "disable_tqdm": "the run shows progress",
+    **dict.fromkeys(("do_train", "do_eval", "do_predict", "local_rank"), "it is for scripts and does nothing here"),
     "trust_remote_code": "code from a model's folder is never run",
     "chat_template_path": _OUTSIDE,
     "dataset_text_field": _COLUMNS,

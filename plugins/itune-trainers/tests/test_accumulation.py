@@ -16,7 +16,7 @@ from itune_torch import load_tokenizer
 from itune_trainers.examples import Encoder, Example
 from itune_trainers.forward.causal import Causal
 from itune_trainers.loop import mean_loss
-from itune_trainers.model import open_model, set_mode
+from itune_trainers.model import open_model
 from itune_trainers.objectives.dpo import DPO
 from itune_trainers.objectives.kto import KTO
 from itune_trainers.objectives.rrhf import RRHF
@@ -33,12 +33,12 @@ class Case:
         encoder = Encoder(load_tokenizer(tiny), 256, "error")
         self.examples = objective.complete([objective.example(record, encoder) for record in records(rows)])
         self.model = open_model(Causal, objective.config, tiny, seed=0)
-        set_mode(self.model, dropout=False)
+        self.model.eval()
         self.forward = Causal(self.model, "cpu", 4096)
         if objective.needs_reference:
             every = [*self.examples, *(example.beside for example in self.examples if example.beside is not None)]
             with torch.no_grad():
-                reference = {example.id: self.forward([example]).policy for example in every}
+                reference = {example.key: self.forward([example]).policy for example in every}
             self.forward.reference |= reference
         draw = torch.Generator().manual_seed(1)
         with torch.no_grad():

@@ -122,7 +122,7 @@ def measured(
         theirs = trainer.compute_loss(trainer.model, next(iter(trainer.get_train_dataloader()))).item()
         examples = [objective.example(record, encoder) for record in records(pairs)]
         with torch.no_grad():
-            reference = {example.id: Causal(load_causal(other), "cpu", 64)([example]).policy for example in examples}
+            reference = {example.key: Causal(load_causal(other), "cpu", 64)([example]).policy for example in examples}
             forward = Causal(load_causal(tiny), "cpu", 64)
             forward.reference = reference
             ours = mean_loss(objective, forward, examples)["loss"]

@@ -160,7 +160,7 @@ def test_without_held_out_rows_it_is_refused_before_any_row_is_read(bench: Bench
 def test_a_loss_that_is_no_number_ends_it(
     conversations: datasets.Dataset, strangers: datasets.Dataset, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("itune_trainers.training._evaluate", lambda *_: {"loss": math.nan})
+    monkeypatch.setattr("itune_trainers.task._evaluate", lambda *_: {"loss": math.nan})
     with pytest.raises(ModelError, match="after step 2 is nan") as caught:
         run(conversations, strangers, bench(), early_stopping={"every": 2})
     assert caught.value.code == "E-TRAIN-014"

@@ -150,7 +150,7 @@ def measure(
     with torch.no_grad():
         reference = Causal(load_causal(other), "cpu", 64)
         forward = Causal(load_causal(tiny), "cpu", limit)
-        forward.reference = {item.id: reference([item]).policy for item in [*examples, *beside]}
+        forward.reference = {item.key: reference([item]).policy for item in [*examples, *beside]}
         return mean_loss(kto, forward, examples)
 
 

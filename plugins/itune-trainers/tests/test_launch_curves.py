@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from itune_trainers.objectives.kto import KTO
 from itune_trainers.objectives.reward import Reward
 from itune_trainers.objectives.rrhf import RRHF
 from itune_trainers.objectives.sft import SFT
-from itune_trainers.training import Done, Task
+from itune_trainers.task import Done, Task
 
 pytestmark = pytest.mark.slow
 STEPS = {"model": "tiny", "dtype": "float32", "device": "cpu", "learning_rate": 0.01, "batch_size": 5, "epochs": 2}
@@ -77,9 +78,16 @@ CASES = {
         "fsdp2",
     ),
     "fsdp2-bfloat16": Case(lambda: SFT(SFT.Config(**{**STEPS, "dtype": "bfloat16"})), "conversations", "fsdp2"),
+    "quantised": Case(
+        lambda: SFT(SFT.Config(**STEPS, quantize="4bit", early_stopping={"every": 1, "patience": 9})),
+        "conversations",
+        "ddp",
+    ),
     "dropout": Case(lambda: SFT(SFT.Config(**STEPS, lora={"dropout": 0.3})), "conversations", "ddp"),
     "dropout-again": Case(lambda: SFT(SFT.Config(**STEPS, lora={"dropout": 0.3})), "conversations", "ddp"),
 }
+if find_spec("bitsandbytes") is None:
+    del CASES["quantised"]
 SAME = [name for name in CASES if not name.startswith("dropout") and not name.endswith("bfloat16")]
 
 

@@ -16,7 +16,7 @@ from itune_trainers.examples import Example, Examples
 from itune_trainers.launch.files import read, write
 from itune_trainers.objectives.preference import Preference
 from itune_trainers.settings import Settings
-from itune_trainers.training import Task
+from itune_trainers.task import Task
 
 TOKENS = st.lists(st.tuples(st.integers(0, 2**31 - 1), st.booleans()), min_size=1, max_size=5)
 
@@ -60,7 +60,7 @@ def test_round_trip(
         fingerprint={"model": "digest", "rate": 0.1, "none": None},
     )
     run = [*task.train_on.run, *(held_out or ())]
-    reference = {example.id: torch.rand(len(example.rows)) for example in run} if referenced and not held_out else {}
+    reference = {example.key: torch.rand(len(example.rows)) for example in run} if referenced and not held_out else {}
     write(folder, task, reference, processes=2)
     same, values, beside = read(folder)
     assert type(same.objective) is Preference

@@ -56,6 +56,10 @@ def test_all_weights(bench: Bench) -> None:
     assert failed(checks(bench(), adapter="none", learning_rate=1e-3)) == set()
 
 
+def test_dropout_and_noise_are_not_taken_for_a_wrong_sum(bench: Bench) -> None:
+    assert failed(checks(bench(), lora={"dropout": 0.3}, neftune_alpha=5.0)) == set()
+
+
 def test_a_template_that_drops_the_end(tiny: ModelSource, bench: Bench, tmp_path: Path) -> None:
     endless = with_template(tiny, tmp_path / "endless", lambda text: text.replace("<|im_end|>", ""))
     found = checks(bench(tiny=endless))

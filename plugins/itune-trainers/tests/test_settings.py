@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
 from pydantic import ValidationError
 
+from itune_core.api import ModelError
 from itune_trainers.objectives.dpo import DPO
 from itune_trainers.objectives.sft import SFT
 
@@ -59,6 +61,37 @@ def test_what_is_said_is_not_settled() -> None:
 )
 def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
+        SFT.Config(model="m", **settings)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_a_device_that_is_not_there_is_no_bug_of_itune_s() -> None:
+    """Asked how fast it is, or before any row is read."""
+
+    class Unknown(Known):
+        def get(self, name: str, measure: Callable[[], Any]) -> Any:
+            return measure()
+
+    for dtype in ("auto", "float32"):
+        objective = SFT(SFT.Config(model="m", device="cuda", dtype=dtype))
+        with pytest.raises(ModelError, match="no device 'cuda'") as caught:
+            type(objective)(objective.settle(Unknown())).train({"train": None}, None)
+        assert caught.value.code == "E-TRAIN-017"
+
+
+@pytest.mark.parametrize(
+    ("launch", "code"),
+    [({"config": "no-such.yaml"}, "E-TRAIN-096"), ({"processes": 2}, "E-TRAIN-090")],
+)
+def test_processes_that_cannot_be_had_are_refused_before_any_row_is_read(launch: dict[str, Any], code: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        SFT(SFT.Config(model="m", device="mps", dtype="float32", launch=launch)).train({"train": None}, None)
+    assert caught.value.code == code
+
+
+def test_quantised_weights_are_not_divided() -> None:
+    settings = {"quantize": "4bit", "launch": {"processes": 2, "strategy": "fsdp2"}}
+    with pytest.raises(ValidationError, match=r"cannot be divided|bitsandbytes"):
         SFT.Config(model="m", **settings)
 
 

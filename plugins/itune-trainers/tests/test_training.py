@@ -229,6 +229,9 @@ def test_checkpoints_of_another_training_are_refused(
     with pytest.raises(ModelError, match="learning_rate changed") as caught:
         sft(conversations, context, save_steps=1, learning_rate=0.02)
     assert caught.value.code == "E-TRAIN-021"
+    context.seed = 1
+    with pytest.raises(ModelError, match="seeds changed"):
+        sft(conversations, context, save_steps=1, shuffle=True)
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_rows(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,7 @@ from itune_core.testing.context import BenchContext
 from itune_trainers import trl_settings
 from itune_trainers.settings import Lora
 from itune_trainers.trl_adapter import TRL
+from itune_trainers.trl_alone import left_alone
 from itune_trainers.trl_settings import CLASSES, REFUSED, known_keys
 
 trl = pytest.importorskip("trl")
@@ -279,6 +281,39 @@ def test_what_trl_would_pass_over_fails(bench: Any, dataset: Any) -> None:
         train(bench("none"), rows.select([1, 2]), "sft")
     with pytest.raises(ItuneError, match="several phases"):
         train(bench("phases"), rows.add_column("phase", [0, 0, 1, 1]), "sft")
+
+
+def test_an_answer_that_was_not_judged_is_not_taken_for_a_bad_one(
+    bench: Any, dataset: Any, ratings: datasets.Dataset
+) -> None:
+    rated = feedback([message("user", "And?")], [message("assistant", "So.")], value=0.5).replace(id="unjudged")
+    rows = datasets.concatenate_datasets([ratings, dataset(Kind.FEEDBACK, [rated])])
+    trained = TRL(config("kto", config=ONE)).train({"train": rows, "eval": rows}, bench())
+    assert {key: getattr(verdict, "code", None) for key, verdict in trained.dropped.items()} == {
+        "unjudged": "E-TRAIN-071"
+    }
+    assert trained.metrics["eval_dropped"] == 1
+
+
+def test_a_teacher_must_write(bench: Any, prompts: datasets.Dataset, judge: ModelSource) -> None:
+    with pytest.raises(ItuneError, match="E-TRAIN-044"):
+        train(bench(judge=judge), prompts, "distillation", teacher="judge")
+
+
+def test_what_is_set_for_the_whole_process_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ``torch_compile``, ``log_level`` and ``tf32`` do."""
+    from transformers.utils import logging
+
+    monkeypatch.setenv("ITUNE_TEST_KEPT", "before")
+    verbosity = logging.get_verbosity()
+    with left_alone(0):
+        os.environ |= {"ACCELERATE_DYNAMO_BACKEND": "inductor", "ITUNE_TEST_KEPT": "after"}
+        logging.set_verbosity_debug()
+        torch.backends.fp32_precision = "tf32"
+    assert os.environ["ITUNE_TEST_KEPT"] == "before"
+    assert "ACCELERATE_DYNAMO_BACKEND" not in os.environ
+    assert logging.get_verbosity() == verbosity
+    assert torch.backends.fp32_precision == "none"
 
 
 def test_sft_of_completions_is_told_where_they_begin(bench: Any, conversations: datasets.Dataset) -> None:

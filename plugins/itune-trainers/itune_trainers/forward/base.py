@@ -31,7 +31,7 @@ class Forward:
         task: PEFT's name for what the model does.
         quantizes: whether :meth:`load` takes the keyword `quantize`, see `itune_torch.load_causal`.
         head: last name of the modules that a new adapter trains in full, beside its low-rank updates.
-        reference: (rows of the example,) values under the reference by example id; empty if none is needed.
+        reference: (rows of the example,) values under the reference by `Example.key`; empty if none is needed.
         ranks: the processes that run the model together.
         one_call: whether :meth:`values` is to call the model once, however long the rows are.
     """
@@ -42,14 +42,14 @@ class Forward:
 
     def __init__(self, model: nn.Module, device: str, tokens_per_forward: int) -> None:
         self.model, self.device, self.limit = model, device, tokens_per_forward
-        self.reference: dict[str, Tensor] = {}
+        self.reference: dict[bytes, Tensor] = {}
         self.ranks: Ranks = ALONE
         self.one_call = False
-        self._run: Values = self.values
+        self._shared: Values | None = None
 
     def share(self, ranks: Ranks) -> None:
         """Run the model together with other processes from now on, each some of the examples."""
-        self.ranks, self._run = ranks, ranks.wrap(self)
+        self.ranks, self._shared = ranks, ranks.wrap(self)
 
     @staticmethod
     def load(source: ModelSource, *, dtype: Any, device: str, adapter: Literal["attach", "merge"], **held: Any) -> Any:
@@ -114,8 +114,8 @@ class Forward:
         """
         import torch
 
-        policy, tokens = self._run([example.rows for example in group])
-        reference = [self.reference[example.id] for example in group] if self.reference else None
+        policy, tokens = (self._shared or self.values)([example.rows for example in group])
+        reference = [self.reference[example.key] for example in group] if self.reference else None
         scores = [score for example in group for score in example.scores or [0.0] * len(example.rows)]
         return Logps(
             policy=policy,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from itune_core.api import ModelError, ModelSource
 from itune_trainers.algorithm import Algorithm
 from itune_trainers.examples import Example, Examples
-from itune_trainers.training import Task
+from itune_trainers.task import Task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 TASK = "task.json"
 
 
-def write(folder: Path, task: Task, reference: Mapping[str, Tensor], **beside: Any) -> None:
+def write(folder: Path, task: Task, reference: Mapping[bytes, Tensor], **beside: Any) -> None:
     """Leave a task in `folder` for other processes.
 
     Args:
         folder: is there.
         task: what is to be done.
-        reference: values of its rows by example id; empty if the objective needs none.
+        reference: values of its rows by `Example.key`; empty if the objective needs none.
         beside: JSON values to be handed on.
 
     Raises:
@@ -56,7 +56,7 @@ def write(folder: Path, task: Task, reference: Mapping[str, Tensor], **beside: A
     (folder / TASK).write_text(json.dumps(values), "utf-8")
 
 
-def read(folder: Path) -> tuple[Task, dict[str, Tensor], dict[str, Any]]:
+def read(folder: Path) -> tuple[Task, dict[bytes, Tensor], dict[str, Any]]:
     """The task that :func:`write` left, the reference values and what was beside."""
     from safetensors.torch import load_file
 
@@ -64,7 +64,7 @@ def read(folder: Path) -> tuple[Task, dict[str, Tensor], dict[str, Any]]:
     kind = _class(values["objective"])
     config = kind.Config  # type: ignore[attr-defined]
     sets: dict[str, Examples] = {}
-    reference: dict[str, Tensor] = {}
+    reference: dict[bytes, Tensor] = {}
     for name, ids in values["ids"].items():
         tensors = load_file(folder / f"{name}.safetensors")
         run = _run(ids, tensors)
@@ -73,7 +73,7 @@ def read(folder: Path) -> tuple[Task, dict[str, Tensor], dict[str, Any]]:
         )
         if "reference" in tensors:
             parts = tensors["reference"].split([len(example.rows) for example in run])
-            reference |= zip(ids, parts, strict=True)
+            reference |= zip((example.key for example in run), parts, strict=True)
     source = values["source"]
     task = Task(
         objective=kind(config.model_validate(values["given"])),  # type: ignore[call-arg]
@@ -89,7 +89,7 @@ def read(folder: Path) -> tuple[Task, dict[str, Tensor], dict[str, Any]]:
     return task, reference, values["beside"]
 
 
-def _tensors(made: Examples, reference: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _tensors(made: Examples, reference: Mapping[bytes, Tensor]) -> dict[str, Tensor]:
     """Everything of the examples that are run but their ids; those beside others come after these, in their order."""
     import torch
 
@@ -112,7 +112,7 @@ def _tensors(made: Examples, reference: Mapping[str, Tensor]) -> dict[str, Tenso
         "merged": torch.tensor([row.merged for row in rows]),
     }
     if reference:
-        tensors["reference"] = torch.cat([reference[example.id] for example in run])
+        tensors["reference"] = torch.cat([reference[example.key] for example in run])
     return tensors
 
 

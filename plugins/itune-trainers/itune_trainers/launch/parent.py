@@ -18,31 +18,33 @@ from itune_trainers.launch import worker
 from itune_trainers.launch.accelerate_file import read_accelerate_file
 from itune_trainers.launch.files import write
 from itune_trainers.launch.processes import Processes, log_file, worker_command
-from itune_trainers.launch.settings import Launch, Strategy
+from itune_trainers.launch.settings import Strategy
 from itune_trainers.model import trained_tensors
-from itune_trainers.training import Done, Task
+from itune_trainers.settings import Settings
+from itune_trainers.task import Done, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def carry_out_together(
-    task: Task, launch: Launch, context: Context, reference: Callable[[Forward], Mapping[str, Tensor]]
-) -> Done:
-    """As `carry_out`, in several processes. Values under the reference are computed in this one, before.
+def carry_out_together(task: Task, context: Context, reference: Callable[[Forward], Mapping[bytes, Tensor]]) -> Done:
+    """As `carry_out`, in the processes that the task's settings ask for. Values under the reference are computed in
+    this one, before.
 
     Raises:
-        ModelError: ``E-TRAIN-090`` they cannot be had on this device, or with these settings; ``E-TRAIN-091`` one of
-            them came to an end; those of the accelerate config file, of the processes, and of `carry_out`.
+        ModelError: ``E-TRAIN-091`` one of them came to an end; those of :func:`asked`, of the processes, and of
+            `carry_out`.
     """
     import torch
     from safetensors.torch import load_file
 
-    processes, strategy = _asked(task, launch)
+    processes, strategy = asked(task.config)
     folder = context.scratch / "launch"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     values = reference(task.open()) if task.objective.needs_reference else {}
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()  # that model is gone, and the processes need its memory
     write(folder, task, values, processes=processes, strategy=strategy)
     # A store of this process's own: a port that is chosen and held in one moment is nobody else's.
     store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
@@ -64,28 +66,32 @@ def carry_out_together(
     return Done(model, **done)
 
 
-def _asked(task: Task, launch: Launch) -> tuple[int, Strategy]:
-    """How many processes, and what each holds; nothing that cannot be had."""
+def asked(config: Settings) -> tuple[int, Strategy]:
+    """How many processes a settled config asks for, and what each holds.
+
+    Raises:
+        ModelError: ``E-TRAIN-090`` they cannot be had on this device, or with these settings; those of the accelerate
+            config file.
+    """
     import torch
 
-    config = task.config
-    processes, strategy = launch.processes, launch.strategy
-    if launch.config is not None:
-        processes, strategy = read_accelerate_file(Path(launch.config), config.device)
-    asked = f"launch asks for {processes} processes with {strategy}"
+    processes, strategy = config.launch.processes, config.launch.strategy
+    if config.launch.config is not None:
+        processes, strategy = read_accelerate_file(Path(config.launch.config), config.device)
+    what = f"launch asks for {processes} processes with {strategy}"
     if config.device not in ("cpu", "cuda"):
-        raise ModelError("E-TRAIN-090", f"{asked}, and device is {config.device!r}", fix="set device: cuda, or cpu")
+        raise ModelError("E-TRAIN-090", f"{what}, and device is {config.device!r}", fix="set device: cuda, or cpu")
     if config.device == "cuda" and torch.cuda.device_count() < processes:
         raise ModelError(
             "E-TRAIN-090",
-            f"{asked} on cuda, and this machine has {torch.cuda.device_count()} of these devices",
+            f"{what} on cuda, and this machine has {torch.cuda.device_count()} of these devices",
             why="each process needs one of its own",
             fix=f"set processes: {max(2, torch.cuda.device_count())}, or device: cpu",
         )
     if strategy == "fsdp2" and config.quantize is not None:
         raise ModelError(
             "E-TRAIN-090",
-            f"{asked}, and the weights are quantised",
+            f"{what}, and the weights are quantised",
             why="quantised weights cannot be divided among processes",
             fix="set strategy: ddp, or remove quantize",
         )

@@ -30,9 +30,7 @@ class Launch(ComponentConfig):
     @classmethod
     def _zero3_is_fsdp2_here(cls, values: object) -> object:
         if isinstance(values, dict) and values.get("strategy") == "zero3":
-            raise ValueError(
-                "DeepSpeed is not built in; strategy: fsdp2 divides the same (weights, gradients, optimiser) as ZeRO-3"
-            )
+            raise ValueError("zero3 is of DeepSpeed, which is not built in; strategy: fsdp2 divides the same as it")
         return values
 
     @model_validator(mode="after")

@@ -98,15 +98,16 @@ def train(folder: Path, device: str, desk: Desk) -> None:
     from itune_trainers.launch.files import read
     from itune_trainers.launch.together import Together
     from itune_trainers.model import trained_tensors
-    from itune_trainers.training import carry_out
+    from itune_trainers.ranks import wholes
+    from itune_trainers.task import carry_out
 
     task, reference, beside = read(folder)
     ranks = Together(beside["processes"], beside["strategy"], device)
     config = task.config.model_copy(update={"device": device})
     done = carry_out(replace(task, config=config), desk, lambda _: reference, ranks)
-    weights = {name: ranks.whole(weight.detach()) for name, weight in trained_tensors(done.model).items()}
+    weights = wholes(ranks, {name: weight.detach() for name, weight in trained_tensors(done.model).items()})
     if ranks.first:
-        save_file({name: weight.cpu().contiguous() for name, weight in weights.items()}, folder / WEIGHTS)
+        save_file({name: weight.contiguous() for name, weight in weights.items()}, folder / WEIGHTS)
         names = [field.name for field in fields(done) if field.name != "model"]
         (folder / DONE).write_text(json.dumps({name: getattr(done, name) for name in names}), "utf-8")
 

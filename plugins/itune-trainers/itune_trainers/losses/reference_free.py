@@ -23,6 +23,8 @@ def simpo_loss(chosen: Tensor, rejected: Tensor, *, beta: float, gamma: float) -
 def cpo_loss(chosen: Tensor, rejected: Tensor, *, beta: float, likelihood: Tensor, weight: float) -> Tensor:
     """``-log sigmoid(beta * (lp(w) - lp(l))) - weight * m(w)`` (CPO, arXiv 2401.08417).
 
+    The paper's second term is lp(w), a sum over tokens; here, as in TRL, it is their mean.
+
     Args:
         chosen, rejected: (P,) lp of the two answers.
         beta: as in DPO.

@@ -17,7 +17,8 @@ class CPO(PairObjective):
 
     .. math:: -\log \sigma(\beta (\log \pi(w) - \log \pi(l))) - \alpha\, m(w)
 
-    with log-probabilities that are sums over tokens, and :math:`m(w)` their mean for the chosen answer.
+    with log-probabilities that are sums over tokens, and :math:`m(w)` their mean for the chosen answer, as in TRL; the
+    paper has their sum there, too.
 
     Source: arXiv:2401.08417.
     """

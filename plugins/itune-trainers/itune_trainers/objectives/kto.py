@@ -33,7 +33,8 @@ class KTO(Objective):
     computed once and kept. TRL rotates answers within each batch of the data set, for which it must neither shuffle nor
     have batches of one, and takes what stands before a record also where it answers the same prompt. Where a batch is
     the whole data set and no prompt comes twice, both have the same rows. A mismatched row that is longer than
-    `max_length` loses the end of its answer.
+    `max_length` loses the end of its answer. Prompts that ``overlength: truncate-prompt`` cut at different places are
+    different prompts.
 
     Preference pairs are cast to feedback: of each, one answer was liked and one was not. Where there are more of one
     sort, the weights make up for it: the paper advises :math:`\lambda_D n_D / \lambda_U n_U` between 1 and 4/3. The

@@ -34,6 +34,9 @@ class Reward(PairObjective):
     that had learned nothing else (ties count half in both). ``eval/length_correlation`` is Spearman's rank correlation
     of reward and tokens over all held-out answers; it is left out where all rewards, or all lengths, are equal.
 
+    Of an answer that ``overlength: truncate-response`` cut, the reward is read from the last token that is left, while
+    `scorers/reward` cuts nothing: ``drop`` and ``truncate-prompt`` keep the two alike.
+
     A record fails with ``E-TRAIN-050`` where `margins` are asked for and it has none.
 
     Source: arXiv:2203.02155, equation 1; margin: arXiv:2307.09288, equation 2; centring: arXiv:2312.09244, equation 2.

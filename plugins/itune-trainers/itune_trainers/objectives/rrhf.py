@@ -26,7 +26,8 @@ class RRHF(Objective):
     order; of several best candidates the first is learned. Preference pairs are cast to lists of two.
 
     The paper's code has a weight :math:`\lambda` of 100 and its training script one of 1, which is the default here.
-    Its supervised term is divided by the length of the padded row; here it is by that of the answer, as in the paper.
+    The paper's supervised term is a sum over the tokens of the best answer, which its code divides by the length of the
+    padded row; here it is divided by that of the answer.
 
     Failed: ``E-TRAIN-004`` fewer than two candidates, or one without a score.
 

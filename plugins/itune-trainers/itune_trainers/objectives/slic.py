@@ -18,8 +18,8 @@ class SLiC(PairObjective):
     .. math:: \max(0, \delta - \log \pi(w) + \log \pi(l)) - \lambda \log \pi(w)
 
     Log-probabilities are sums over tokens, and there is no reference. The paper regularises by the answer of the
-    supervised data; here, as in the code at hand, it is the chosen one. What TRL calls `hinge` is another loss:
-    ``trainers/slic-norm``. `margin` and `regulariser` are those of the HALOs code.
+    supervised data; here, as in the HALOs code, it is the chosen one. What TRL calls `hinge` is another loss:
+    ``trainers/slic-norm``. The defaults of `margin` and `regulariser` are those of that code.
 
     Source: arXiv:2305.10425.
     """
