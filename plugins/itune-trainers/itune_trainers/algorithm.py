@@ -100,6 +100,11 @@ class Algorithm:
         without gradient, whatever the batch is split into."""
         raise TypeError(f"{type(self).__name__} must define baseline()")
 
+    @property
+    def shares_prefix(self) -> bool:
+        """Whether examples that are run at once run the tokens that they all begin with once."""
+        return False
+
     def weight(self, example: Example) -> float:
         """How much an example counts: the loss of a batch is the weighted mean of its examples' losses."""
         return 1.0

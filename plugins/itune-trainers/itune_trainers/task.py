@@ -52,7 +52,9 @@ class Task:
         way = forward_of(self.objective.architecture)
         model = open_model(way, self.config, self.source, self.adapter_seed)
         model.train(not self.objective.needs_reference)
-        return way(model, self.config.device, self.config.tokens_per_forward)
+        forward = way(model, self.config.device, self.config.tokens_per_forward)
+        forward.share_all = self.objective.shares_prefix
+        return forward
 
 
 @dataclass(frozen=True)

@@ -120,3 +120,32 @@ def test_padded_rows_share_nothing(tiny: ModelSource, monkeypatch: pytest.Monkey
     (batch,) = forward.batches([example.rows for example in examples])
     assert batch.input_ids.shape == (2, 14)
     assert batch.parts == ()
+
+
+def test_conversations_that_begin_alike_share_their_beginning_if_told(
+    conversations: datasets.Dataset, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run: list[int] = []
+    one_by_one = Causal.batches
+
+    def counted(self: Causal, rows: Any) -> Any:
+        made = one_by_one(self, rows)
+        run.append(sum(batch.input_ids.numel() for batch in made))
+        return made
+
+    monkeypatch.setattr(Causal, "batches", counted)
+    apart = train(SFT, conversations, bench("apart"), epochs=3)
+    tokens_apart = sum(run)
+    run.clear()
+    shared = train(SFT, conversations, bench("shared"), epochs=3, share_prefix=True)
+    assert (apart.metrics.get("prefix_shared"), shared.metrics["prefix_shared"]) == (None, True)
+    assert sum(run) < tokens_apart  # the template opens every conversation with the same tokens
+    for entry, same in zip(shared.history, apart.history, strict=True):
+        assert entry == pytest.approx(same, abs=2e-4)
+    assert shared.metrics["eval/loss"] == pytest.approx(apart.metrics["eval/loss"], abs=1e-4)
+
+
+@pytest.mark.parametrize("noise", [{"neftune_alpha": 5.0}, {"lora": {"dropout": 0.1}}])
+def test_what_is_shared_has_no_noise(noise: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="share_prefix would draw the same noise"):
+        SFT.Config(model="tiny", share_prefix=True, **noise)

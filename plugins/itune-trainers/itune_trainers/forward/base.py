@@ -31,6 +31,8 @@ class Forward:
         task: PEFT's name for what the model does.
         quantizes: whether :meth:`load` takes the keyword `quantize`, see `itune_torch.load_causal`.
         head: last name of the modules that a new adapter trains in full, beside its low-rank updates.
+        share_all: whether rows of different examples that are run at once run what they begin with once; set by who
+            trains, where the model can.
         reference: (rows of the example,) values under the reference by `Example.key`; empty if none is needed.
         ranks: the processes that run the model together.
         one_call: whether :meth:`values` is to call the model once, however long the rows are.
@@ -42,6 +44,7 @@ class Forward:
 
     def __init__(self, model: nn.Module, device: str, tokens_per_forward: int) -> None:
         self.model, self.device, self.limit = model, device, tokens_per_forward
+        self.share_all = False
         self.reference: dict[bytes, Tensor] = {}
         self.ranks: Ranks = ALONE
         self.one_call = False

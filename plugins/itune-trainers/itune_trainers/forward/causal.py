@@ -55,7 +55,9 @@ class Causal(Forward):
 
         flat = [row for some in rows for row in some]
         limit = sum(len(row.ids) for row in flat) if self.one_call else self.limit
-        together = [len(some) for some in rows] if len(flat) > len(rows) and self.prefix_shared else None
+        together = None
+        if len(flat) > 1 and (self.share_all or len(flat) > len(rows)) and self.prefix_shared:
+            together = [len(flat)] if self.share_all else [len(some) for some in rows]
         batches = lay_out(flat, limit, together) if self.padding_free else [pad(flat)]
         return [batch.to(self.device) for batch in batches]
 
@@ -68,7 +70,7 @@ class Causal(Forward):
         return sum(len(row.ids) for row in rows) - again
 
     def facts(self, examples: Sequence[Example]) -> Mapping[str, Any]:
-        several = any(len(example.rows) > 1 for example in examples)
+        several = self.share_all or any(len(example.rows) > 1 for example in examples)
         shared = {"prefix_shared": self.prefix_shared} if several else {}
         if self.padding_free:
             return {"padding_free": True, **shared}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from itune_core.api import Input, Kind, Record
 from itune_trainers.algorithm import Logps
@@ -41,12 +41,29 @@ class SFT(Objective):
             description="What the loss is a mean over: all supervised tokens of the batch, or its rows (a token of a "
             "short answer then counts more).",
         )
+        share_prefix: bool = Field(
+            False,
+            description="Run what all rows of a pass begin with (a system message, demonstrations) once. The same up "
+            "to rounding, faster where that is long; without dropout and noise only.",
+        )
         neftune_alpha: float | None = Field(
             None,
             gt=0,
             description="Noise on the embeddings of a training step's tokens, uniform on +-alpha / sqrt(L d) for a row "
             "of L tokens and embeddings of d numbers (NEFTune, arXiv 2310.05914, where it is 5 to 15). unset: none.",
         )
+
+        @model_validator(mode="after")
+        def _nothing_random_is_shared(self) -> SFT.Config:
+            noisy = {"neftune_alpha": self.neftune_alpha, "lora.dropout": self.lora.dropout if self.lora else 0.0}
+            used = [name for name, value in noisy.items() if value]
+            if self.share_prefix and used:
+                raise ValueError(f"share_prefix would draw the same noise for all rows; remove it, or {used[0]}")
+            return self
+
+    @property
+    def shares_prefix(self) -> bool:
+        return bool(self.config.share_prefix)
 
     def example(self, record: Record, encoder: Encoder) -> Example:
         row = encoder.text(record) if record.kind is Kind.TEXT else encoder.conversation(record)
