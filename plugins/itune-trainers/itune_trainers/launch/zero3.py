@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from itune_core.api import ModelError
+from itune_trainers.launch.settings import Strategy
 from itune_trainers.launch.together import Together
 from itune_trainers.launch.wrappers import Rows
 
@@ -39,9 +40,7 @@ BUCKET = 50_000_000
 class Partitions:
     """The engine, from when there is an optimiser for it."""
 
-    def __init__(self, forward: Forward, device: str) -> None:
-        # deepspeed looks for a device by itself, and takes a GPU that it finds, wherever the model is.
-        os.environ["DS_ACCELERATOR"] = device.partition(":")[0]
+    def __init__(self, forward: Forward) -> None:
         import deepspeed
 
         # It would compile C++ on this machine, at the first start, for sums that gloo does.
@@ -128,9 +127,14 @@ class Zero3(Together):
 
     wrapper: Partitions | None
 
+    def __init__(self, asked: int, strategy: Strategy, device: str) -> None:
+        # When it is imported, by whomever, it looks for a device by itself, and takes a GPU that it finds.
+        os.environ["DS_ACCELERATOR"] = device.partition(":")[0]
+        super().__init__(asked, strategy, device)
+
     def wrap(self, forward: Forward) -> Values:
         self._same_weights(forward.model)
-        self.wrapper = Partitions(forward, self.device)
+        self.wrapper = Partitions(forward)
         return self.wrapper.values
 
     def optimise(self, optimizer: Optimizer, limit: float | None) -> None:
@@ -160,7 +164,7 @@ class Zero3(Together):
     def moments(self, optimizer: Optimizer, weight: nn.Parameter) -> dict[str, Tensor]:
         from deepspeed.utils import safe_get_full_optimizer_state
 
-        state = next(iter(optimizer.state.values()), {})
+        state: Mapping[str, Tensor] = next(iter(optimizer.state.values()), {})
         return {
             key: safe_get_full_optimizer_state(weight, key).clone() if value.ndim else value.clone()
             for key, value in state.items()
