@@ -77,6 +77,18 @@ def trackers(session: nox.Session) -> None:
 
 
 @nox.session
+def deepspeed(session: nox.Session) -> None:
+    """Training under DeepSpeed's ZeRO-3, in two processes on the CPU: its import takes longer than all other tests of
+    launching together, so it has a session of its own."""
+    session.env["DS_BUILD_OPS"] = "0"
+    _install_workspace(session, *TEST_TOOLS, "setuptools", "wheel")
+    session.install("-c", "constraints.txt", "--no-build-isolation", "deepspeed", silent=True)
+    _quiet_environment(session)
+    session.env["OMP_NUM_THREADS"] = "1"
+    session.run("pytest", "-q", "plugins/itune-trainers/tests", "-k", "zero3")
+
+
+@nox.session
 def quickstart(session: nox.Session) -> None:
     """Run the quickstart: format, filter, score, mix, tune, align, measure. Prints a table and a report's path."""
     _install_workspace(session)

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Literal
 
 from itune_core.api import ModelError
+from itune_torch import _quiet as _quiet  # bitsandbytes is told to be, before it is imported
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,8 +39,10 @@ def require_quantization(device: str) -> None:
             why="it is not installed" if found is None else f"{found} is installed, {wanted} or newer is needed",
             fix="pip install 'itune-trainers[quantize]', or remove quantize",
         )
+    import bitsandbytes
+
     kind = device.partition(":")[0]
-    supported = _bitsandbytes().supported_torch_devices
+    supported = bitsandbytes.supported_torch_devices
     if kind not in supported:
         raise ModelError(
             "E-TORCH-009",
@@ -74,7 +77,8 @@ def keep_differentiable(model: nn.Module) -> None:
     layers round their inputs to 8 bits too, with a scale that other rows have a say in. A trainer needs eval mode for
     a model without dropout, so these layers are put back into training mode, which changes nothing else in them.
     """
-    bnb = _bitsandbytes()
+    import bitsandbytes as bnb
+
     for layer in model.modules():
         if isinstance(layer, (bnb.nn.Linear4bit, bnb.nn.Linear8bitLt)):
             layer.register_forward_pre_hook(_train)
@@ -82,13 +86,3 @@ def keep_differentiable(model: nn.Module) -> None:
 
 def _train(layer: nn.Module, _: Any) -> None:
     layer.training = True
-
-
-def _bitsandbytes() -> Any:
-    import logging
-
-    # At import it misses an optional package, and at every 8-bit product in bfloat16 it says that it rounds.
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    import bitsandbytes
-
-    return bitsandbytes

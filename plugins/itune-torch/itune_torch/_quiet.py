@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+# Wherever it is installed PEFT imports it. At import it misses an optional package, and at every 8-bit product in
+# bfloat16 it says that it rounds.
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 @contextmanager
 def quietly() -> Iterator[None]:
     """Inside the block transformers shows no progress bars, and nobody is warned that PEFT asks it by an old name."""
-    from transformers.utils import logging
+    from transformers.utils import logging as bars
 
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             yield
     finally:
         if shown:
-            logging.enable_progress_bar()
+            bars.enable_progress_bar()

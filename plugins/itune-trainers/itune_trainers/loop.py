@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -61,6 +61,7 @@ class Loop:
 
         self.objective, self.config, self.forward, self.steps, self.seed = objective, config, forward, steps, seed
         self.weights = trained_tensors(model)
+        self.trained_parameters = sum(weight.numel() for weight in self.weights.values())
         matrices = [weight for weight in self.weights.values() if weight.ndim > 1]
         others = [weight for weight in self.weights.values() if weight.ndim <= 1]
         self.optimizer = AdamW(
@@ -71,6 +72,7 @@ class Loop:
             lr=config.learning_rate,
             fused=True,
         )
+        forward.ranks.optimise(self.optimizer, config.max_grad_norm)
         self.history: list[dict[str, Any]] = []
         self.measure = measure
         self.best: dict[str, Tensor] = {}
@@ -117,14 +119,12 @@ class Loop:
         stands = standing(self.history, stopping.min_delta)
         if stands.best == step and stopping.keep == "best":
             # On the CPU: they are looked at twice at most.
-            whole = self.forward.ranks.whole
-            self.best = {name: whole(weight.detach()).to("cpu", copy=True) for name, weight in self.weights.items()}
+            whole = self.forward.ranks.weight
+            self.best = {name: whole(weight).to("cpu", copy=True) for name, weight in self.weights.items()}
         return stands.stale >= stopping.patience
 
     def step(self, step: int) -> dict[str, Any]:
         """One step of the optimiser; gives what is logged of it."""
-        import torch
-
         rate = learning_rate(
             step,
             len(self.steps),
@@ -137,9 +137,8 @@ class Loop:
         batch = self.steps[step]
         self.optimizer.zero_grad(set_to_none=True)
         with self.objective.in_step(self.forward.model):
-            figures = mean_loss(self.objective, self.forward, batch, _backward)
-        limit = math.inf if self.config.max_grad_norm is None else self.config.max_grad_norm
-        norm = self.forward.ranks.whole(torch.nn.utils.clip_grad_norm_(self.weights.values(), limit)).item()
+            figures = mean_loss(self.objective, self.forward, batch, self.forward.ranks.backward)
+        norm = self.forward.ranks.step(self.optimizer, self.weights.values(), self.config.max_grad_norm)
         if not math.isfinite(figures["loss"]) or not math.isfinite(norm):
             raise ModelError(
                 "E-TRAIN-020",
@@ -147,45 +146,39 @@ class Loop:
                 where=", ".join(example.id for example in batch[:5]),
                 fix="lower learning_rate, set max_grad_norm, or use dtype: float32",
             )
-        self.optimizer.step()
         supervised = sum(example.supervised for example in batch)
         return {"step": step + 1, **figures, "learning_rate": rate, "grad_norm": norm, "supervised_tokens": supervised}
 
     def tensors(self) -> dict[str, Tensor]:
         """The trained weights and the optimiser's state, by names that :meth:`restore` reads; on the CPU, and in the
         first process only."""
-        parts = {f"weight/{name}": weight.detach() for name, weight in self.weights.items()}
-        for name, weight in self.weights.items():
-            parts |= {f"{key}/{name}": value for key, value in self.optimizer.state[weight].items()}
-        return wholes(self.forward.ranks, parts) | {f"best/{name}": weight for name, weight in self.best.items()}
+        ranks = self.forward.ranks
+
+        def named() -> Iterator[tuple[str, Tensor]]:
+            for name, weight in self.weights.items():
+                yield f"weight/{name}", ranks.weight(weight)
+                yield from ((f"{key}/{name}", value) for key, value in ranks.moments(self.optimizer, weight).items())
+
+        return wholes(ranks, named()) | {f"best/{name}": weight for name, weight in self.best.items()}
 
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Go on from a checkpoint."""
-        part = self.forward.ranks.part
         moments: dict[str, dict[str, Tensor]] = defaultdict(dict)
         for label, tensor in tensors.items():
             key, name = label.split("/", 1)
-            weight = self.weights[name]
             if key == "best":
                 self.best[name] = tensor
             elif key == "weight":
                 self._assign({name: tensor})
             else:
-                moments[name][key] = part(tensor.to(weight.device, copy=True), weight)
+                moments[name][key] = tensor
         for name, values in moments.items():
-            self.optimizer.state[self.weights[name]] = values
+            self.forward.ranks.resume(self.optimizer, self.weights[name], values)
         self.history = list(state["history"])
 
     def _assign(self, tensors: Mapping[str, Tensor]) -> None:
-        import torch
-
-        with torch.no_grad():
-            for name, tensor in tensors.items():
-                self.weights[name].copy_(self.forward.ranks.part(tensor, self.weights[name]))
-
-
-def _backward(loss: Tensor) -> None:
-    loss.backward()  # type: ignore[no-untyped-call]
+        for name, tensor in tensors.items():
+            self.forward.ranks.assign(self.weights[name], tensor)
 
 
 def mean_loss(

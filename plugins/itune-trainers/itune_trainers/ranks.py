@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from itune_trainers.algorithm import Logps
 from itune_trainers.examples import Example
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
 
     from itune_torch import Encoded
     from itune_trainers.forward.base import Forward
@@ -57,13 +59,51 @@ class Ranks:
         """
         return Logps.joined(parts)
 
-    def whole(self, tensor: Tensor) -> Tensor:
-        """The whole of a tensor of which each process holds a part."""
-        return tensor
+    def optimise(self, optimizer: Optimizer, limit: float | None) -> None:
+        """Take charge of an optimiser of the shared model's parameters. Called once, after :meth:`wrap`.
 
-    def part(self, whole: Tensor, like: Tensor) -> Tensor:
-        """This process's part of a tensor, divided as `like` is."""
-        return whole
+        Args:
+            optimizer: that has made no step yet.
+            limit: the largest norm of the gradient of all parameters, which is scaled down to it.
+        """
+
+    def backward(self, loss: Tensor) -> None:
+        """Add to the gradients those of one group's share of the batch's loss."""
+        loss.backward()  # type: ignore[no-untyped-call]
+
+    def step(self, optimizer: Optimizer, weights: Collection[nn.Parameter], limit: float | None) -> float:
+        """Clip the gradients and make the optimiser's step; gives their norm before they were clipped.
+
+        No step is made where the norm is not finite.
+        """
+        import torch
+
+        norm = self._norm(torch.nn.utils.clip_grad_norm_(weights, math.inf if limit is None else limit))
+        if math.isfinite(norm):
+            optimizer.step()
+        return norm
+
+    def _norm(self, norm: Tensor) -> float:
+        return norm.item()
+
+    def weight(self, weight: nn.Parameter) -> Tensor:
+        """The whole of a weight, of which each process may hold a part; without gradient."""
+        return weight.detach()
+
+    def assign(self, weight: nn.Parameter, whole: Tensor) -> None:
+        """Let a weight be `whole`, or this process's part of it."""
+        import torch
+
+        with torch.no_grad():
+            weight.copy_(whole)
+
+    def moments(self, optimizer: Optimizer, weight: nn.Parameter) -> dict[str, Tensor]:
+        """The optimiser's state of a weight, by its own names, whole; empty before the first step."""
+        return dict(optimizer.state[weight])
+
+    def resume(self, optimizer: Optimizer, weight: nn.Parameter, moments: Mapping[str, Tensor]) -> None:
+        """Give an optimiser the state of a weight that :meth:`moments` gave."""
+        optimizer.state[weight] = {key: value.to(weight.device, copy=True) for key, value in moments.items()}
 
     def facts(self) -> Mapping[str, Any]:
         """How many there are and how they share the work, for the step's metrics."""
@@ -73,12 +113,13 @@ class Ranks:
 ALONE = Ranks()
 
 
-def wholes(ranks: Ranks, parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """All of each tensor, on the CPU of the first process; nothing in the others. One by one: a device that holds a
-    part of each need not have room for them all."""
+def wholes(ranks: Ranks, tensors: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    """The tensors by their names, on the CPU of the first process; nothing in the others.
+
+    Each is asked for when the one before it is there: a device that holds a part of each need not have room for all.
+    """
     made = {}
-    for name, part in parts.items():
-        whole = ranks.whole(part).cpu()
+    for name, whole in tensors:
         if ranks.first:
-            made[name] = whole
+            made[name] = whole.cpu()
     return made

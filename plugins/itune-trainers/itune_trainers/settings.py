@@ -141,7 +141,7 @@ class Settings(ComponentConfig):
 
     @model_validator(mode="after")
     def _quantised_weights_are_whole(self) -> Settings:
-        if self.quantize is not None and self.launch.strategy == "fsdp2":
+        if self.quantize is not None and self.launch.strategy != "ddp":
             raise ValueError(
                 "quantised weights cannot be divided among processes; set strategy: ddp, or remove quantize"
             )

@@ -108,7 +108,7 @@ def carry_out(
         loop.history,
         before=state.get("before", {}),
         after={} if held_out is None else _evaluate(objective, forward, held_out),
-        trained_parameters=sum(weight.numel() for weight in loop.weights.values()),
+        trained_parameters=loop.trained_parameters,
         facts={**facts, **ranks.facts()},
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -47,5 +48,19 @@ if __name__ == "__main__":
     torch.manual_seed(0)
     with patch.dict(together.WRAPPERS, ddp=Unshared):
         refused(lambda: ranks.wrap(SimpleNamespace(model=torch.nn.Linear(2, 3), values=None)))
+
+    if find_spec("deepspeed") is not None:
+        from itune_trainers.launch import zero3
+
+        halves = torch.nn.ModuleList([torch.nn.Linear(3, 1), torch.nn.Linear(3, 1)])
+        forward = SimpleNamespace(model=halves, values=lambda rows: halves[0](rows))
+        ranks = zero3.Zero3(2, "zero3", "cpu")
+        values = ranks.wrap(forward)
+        ranks.optimise(torch.optim.AdamW(halves.parameters()), None)
+        refused(lambda: ranks.backward(values(torch.ones(1, 3)).sum()))
+
+        ranks.wrap(SimpleNamespace(model=torch.nn.Linear(2, 3), values=None))
+        with patch.dict(zero3.DIVIDED, stage=2):
+            refused(lambda: ranks.optimise(torch.optim.AdamW(ranks.wrapper._rows.parameters()), None))
     dist.barrier()
     dist.destroy_process_group()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ use_cpu: true
 mixed_precision: 'no'
 """
 
+NEEDS_DEEPSPEED = pytest.mark.skipif(
+    find_spec("deepspeed") is None, reason="deepspeed is not installed: pip install 'itune-trainers[deepspeed]'"
+)
 pytestmark = pytest.mark.timeout(300)  # a process that waits for one that is gone would wait for ever
 
 
@@ -90,10 +94,11 @@ def test_an_accelerate_file_that_accelerate_runs_in_one_process_runs_in_two(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["fsdp2", pytest.param("zero3", marks=NEEDS_DEEPSPEED)])
 def test_it_goes_on_with_the_same_bits_after_one_is_killed_and_after_all_are(
-    conversations: datasets.Dataset, bench: Bench, tmp_path: Path, tiny: ModelSource
+    conversations: datasets.Dataset, bench: Bench, tmp_path: Path, tiny: ModelSource, strategy: str
 ) -> None:
-    settings = {"lora": {"dropout": 0.1}, "launch": {"processes": 2, "strategy": "fsdp2"}}
+    settings = {"lora": {"dropout": 0.1}, "launch": {"processes": 2, "strategy": strategy}}
     whole = sft(conversations, bench("whole"), **settings)
 
     folder = tmp_path / "disturbed"
@@ -121,9 +126,29 @@ def test_it_goes_on_with_the_same_bits_after_one_is_killed_and_after_all_are(
 
 
 @pytest.mark.slow
-def test_what_a_process_says_is_wrong_is_said_by_the_step(conversations: datasets.Dataset, bench: Bench) -> None:
+@NEEDS_DEEPSPEED
+def test_what_one_process_began_is_ended_by_two_with_deepspeed(
+    conversations: datasets.Dataset, bench: Bench, tmp_path: Path, tiny: ModelSource
+) -> None:
+    alone = sft(conversations, bench("alone"), launch={})
+    folder = tmp_path / "disturbed"
+    with pytest.raises(GaveUp):
+        sft(conversations, Disturbed(folder, models={"tiny": tiny}, step=4, act=give_up), launch={})
+    made = sft(conversations, bench("disturbed"), launch={"processes": 2, "strategy": "zero3"})
+    assert [entry["loss"] for entry in made.history] == pytest.approx([entry["loss"] for entry in alone.history], 1e-5)
+    for name, tensor in load_file(alone.folder / "adapter_model.safetensors").items():
+        same = load_file(made.folder / "adapter_model.safetensors")[name]
+        assert ((tensor - same).abs() > 1e-4).float().mean() < 0.02, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", pytest.param("zero3", marks=NEEDS_DEEPSPEED)])
+def test_what_a_process_says_is_wrong_is_said_by_the_step(
+    conversations: datasets.Dataset, bench: Bench, strategy: str
+) -> None:
+    launch = {"processes": 2, "strategy": strategy}
     with pytest.raises(ModelError, match="went astray at step 2") as caught:
-        sft(conversations, bench(), learning_rate=1e30, max_grad_norm=None)
+        sft(conversations, bench(), learning_rate=1e30, max_grad_norm=None, launch=launch)
     assert caught.value.code == "E-TRAIN-020"
     assert caught.value.fix
 

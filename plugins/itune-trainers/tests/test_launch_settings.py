@@ -148,14 +148,20 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, text: str | None) -> Non
         ({"config": "x.yaml", "strategy": "ddp"}, "remove the rest"),
         ({"processes": 0}, "greater than or equal to 1"),
         ({"strategy": "fsdp2"}, "one process has nobody to share with"),
-        ({"processes": 2, "strategy": "zero3"}, "strategy: fsdp2 divides the same"),
-        ({"processes": 2, "strategy": "fsdp"}, "'ddp' or 'fsdp2'"),
+        ({"processes": 2, "strategy": "fsdp"}, "'ddp', 'fsdp2' or 'zero3'"),
         ({"processes": 2, "nodes": 2}, "Extra inputs"),
     ],
 )
 def test_a_launch_that_says_nothing_clear_is_refused(launch: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         SFT.Config(model="tiny", launch=launch)
+
+
+def test_what_is_not_installed_is_said_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("itune_trainers.launch.settings.find_spec", {"deepspeed": None}.get)
+    with pytest.raises(ValidationError, match=r"pip install 'itune-trainers\[deepspeed\]'"):
+        SFT.Config(model="tiny", launch={"processes": 2, "strategy": "zero3"})
+    assert SFT.Config(model="tiny", launch={"processes": 2, "strategy": "fsdp2"}).launch.strategy == "fsdp2"
 
 
 def test_it_is_no_setting_of_the_result() -> None:

@@ -81,7 +81,7 @@ def read_accelerate_file(path: Path, device: str) -> tuple[int, Strategy]:
     values = _mapping(path)
     kind = values.pop("distributed_type", "NO")
     if kind not in STRATEGIES:
-        hint = "use distributed_type: FSDP with fsdp_version: 2, which divides the same as ZeRO-3"
+        hint = "set launch: {processes: N, strategy: zero3} in the recipe; fsdp2 divides the same"
         raise _refused(
             path, "distributed_type", kind, hint if kind == "DEEPSPEED" else f"one of {', '.join(STRATEGIES)}"
         )

@@ -88,7 +88,7 @@ def asked(config: Settings) -> tuple[int, Strategy]:
             why="each process needs one of its own",
             fix=f"set processes: {max(2, torch.cuda.device_count())}, or device: cpu",
         )
-    if strategy == "fsdp2" and config.quantize is not None:
+    if strategy != "ddp" and config.quantize is not None:
         raise ModelError(
             "E-TRAIN-090",
             f"{what}, and the weights are quantised",

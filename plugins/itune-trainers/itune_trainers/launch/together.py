@@ -19,6 +19,7 @@ from itune_trainers.ranks import Ranks, Values
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+    from torch.optim import Optimizer
 
     from itune_trainers.forward.base import Forward
 
@@ -54,6 +55,11 @@ class Together(Ranks):
         """
         self._same_weights(forward.model)
         self.wrapper = WRAPPERS[self.strategy](forward)
+        self._really_shared()
+        return self.wrapper.values
+
+    def _really_shared(self) -> None:
+        assert self.wrapper is not None
         shared = self.wrapper.shared_by()
         if shared != self.size:
             raise ModelError(
@@ -62,7 +68,6 @@ class Together(Ranks):
                 where=f"process {self.rank}",
                 fix="this is a combination of torch and model that itune does not know; use launch: {strategy: ddp}",
             )
-        return self.wrapper.values
 
     def passes(self, forward: Forward, examples: Sequence[Example]) -> Iterator[tuple[list[Example], bool]]:
         assert self.wrapper is not None
@@ -97,14 +102,20 @@ class Together(Ranks):
             whole[field.name] = self._gathered(part.to(kind))
         return Logps(**whole)
 
-    def whole(self, tensor: Tensor) -> Tensor:
-        return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    def weight(self, weight: nn.Parameter) -> Tensor:
+        return _whole(weight.detach())
 
-    def part(self, whole: Tensor, like: Tensor) -> Tensor:
-        if not isinstance(like, DTensor) or whole.shape != like.shape:  # the optimiser's count of steps is one number
-            return whole
-        # None: each process takes its part out of what it has read itself; nothing is sent.
-        return distribute_tensor(whole.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
+    def assign(self, weight: nn.Parameter, whole: Tensor) -> None:
+        super().assign(weight, _part(whole, weight))
+
+    def moments(self, optimizer: Optimizer, weight: nn.Parameter) -> dict[str, Tensor]:
+        return {key: _whole(value) for key, value in super().moments(optimizer, weight).items()}
+
+    def resume(self, optimizer: Optimizer, weight: nn.Parameter, moments: Mapping[str, Tensor]) -> None:
+        super().resume(optimizer, weight, {key: _part(value, weight) for key, value in moments.items()})
+
+    def _norm(self, norm: Tensor) -> float:
+        return _whole(norm).item()
 
     def facts(self) -> Mapping[str, Any]:
         assert self.wrapper is not None
@@ -135,3 +146,15 @@ class Together(Ranks):
         parts = [torch.empty_like(padded) for _ in range(self.size)]
         dist.all_gather(parts, padded)
         return torch.cat([one[: int(size)] for one, size in zip(parts, lengths, strict=True)])
+
+
+def _whole(tensor: Tensor) -> Tensor:
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def _part(whole: Tensor, like: Tensor) -> Tensor:
+    """This process's part of a tensor, divided as `like` is."""
+    if not isinstance(like, DTensor) or whole.shape != like.shape:  # the optimiser's count of steps is one number
+        return whole
+    # None: each process takes its part out of what it has read itself; nothing is sent.
+    return distribute_tensor(whole.to(like.device), like.device_mesh, like.placements, src_data_rank=None)

@@ -13,8 +13,13 @@ import sys
 import threading
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from itune_core.api import ItuneError
+
+if TYPE_CHECKING:
+    from itune_trainers.launch.settings import Strategy
+    from itune_trainers.launch.together import Together
 
 DONE, WEIGHTS = "done.json", "weights.safetensors"
 REFUSED = 3
@@ -96,20 +101,31 @@ def train(folder: Path, device: str, desk: Desk) -> None:
     from safetensors.torch import save_file
 
     from itune_trainers.launch.files import read
-    from itune_trainers.launch.together import Together
     from itune_trainers.model import trained_tensors
     from itune_trainers.ranks import wholes
     from itune_trainers.task import carry_out
 
     task, reference, beside = read(folder)
-    ranks = Together(beside["processes"], beside["strategy"], device)
+    ranks = join(beside["processes"], beside["strategy"], device)
     config = task.config.model_copy(update={"device": device})
     done = carry_out(replace(task, config=config), desk, lambda _: reference, ranks)
-    weights = wholes(ranks, {name: weight.detach() for name, weight in trained_tensors(done.model).items()})
+    trained = trained_tensors(done.model).items()
+    weights = wholes(ranks, ((name, ranks.weight(weight)) for name, weight in trained))
     if ranks.first:
         save_file({name: weight.contiguous() for name, weight in weights.items()}, folder / WEIGHTS)
         names = [field.name for field in fields(done) if field.name != "model"]
         (folder / DONE).write_text(json.dumps({name: getattr(done, name) for name in names}), "utf-8")
+
+
+def join(asked: int, strategy: Strategy, device: str) -> Together:
+    """This process's place among those that share a model, as :class:`Together` takes it."""
+    from itune_trainers.launch.together import Together
+
+    if strategy == "zero3":
+        from itune_trainers.launch.zero3 import Zero3
+
+        return Zero3(asked, strategy, device)
+    return Together(asked, strategy, device)
 
 
 if __name__ == "__main__":
