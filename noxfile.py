@@ -34,7 +34,8 @@ TEST_TOOLS = [
     "uv",
     "tensorboardX",
 ]
-DOCS_TOOLS = ["sphinx", "myst-parser", "furo", "sphinx-copybutton", "pytest"]  # the kit that it describes needs pytest
+# The kit that is described needs pytest, and the smallest recipe of trainers/trl is checked against TRL.
+DOCS_TOOLS = ["sphinx", "myst-parser", "furo", "sphinx-copybutton", "pytest", "trl"]
 BENCHMARKS = ["startup", "plugins", "hooks", "lock", "formatting", "mixing", "quickstart", "overhead"]
 BENCHMARKS += ["sft_vs_trl", "dpo_vs_trl", "objectives_vs_trl", "rrhf_vs_plain", "second_run"]
 

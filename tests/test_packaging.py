@@ -100,7 +100,7 @@ def test_the_wheel_holds_the_core_and_the_quickstart_and_nothing_else(wheel: Pat
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.partition("/")[0] for name in names}
     assert tops == {"itune_core", f"itune_core-{itune_core.__version__}.dist-info"}
-    assert [name for name in names if "test" in Path(name).name or "/tests/" in name] == []
+    assert [name for name in names if Path(name).name.startswith(("test_", "conftest")) or "/tests/" in name] == []
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "itune_core").rglob("*.py")}
     assert modules <= set(names)
     shipped = {name.removeprefix("itune_core/quickstart/") for name in names if "/quickstart/" in name}

@@ -10,7 +10,7 @@ import typer
 
 from itune_core.api.errors import ModelError, RecipeError
 from itune_core.cli.choosing import choose
-from itune_core.cli.opening import Allow, Offline, reopen
+from itune_core.cli.opening import Allow, Offline, Overrides, reopen
 from itune_core.cli.terminal import safe, size
 from itune_core.engine.errors import StoreError
 
@@ -32,7 +32,8 @@ def export(
     dtype: Annotated[
         Literal["float32", "bfloat16"] | None, typer.Option("--dtype", help="Of merged weights; float32.")
     ] = None,
-    allow: Allow = [],  # noqa: B006  # typer copies it
+    overrides: Overrides = [],  # noqa: B006  # typer copies it
+    allow: Allow = [],  # noqa: B006
     offline: Offline = False,
 ) -> None:
     """Write adapter or whole weights, tokenizer with chat template, generation config and a model card (README.md).
@@ -58,7 +59,7 @@ def export(
     from itune_core.report import lineage
     from itune_core.report.card import Exported, model_card
 
-    project = _project(run, step, allow, offline)
+    project = _project(run, step, overrides, allow, offline)
     source = project.source(step)
     if merge and source.adapter is None:
         raise RecipeError(
@@ -97,13 +98,13 @@ def export(
             typer.echo(f"{size(path.stat().st_size):>8}  {safe(str(path))}")
 
 
-def _project(run: RunRecord, step: str, allow: list[str], offline: bool) -> Project:
+def _project(run: RunRecord, step: str, overrides: list[str], allow: list[str], offline: bool) -> Project:
     """The recipe of a run, opened again, with what the run made.
 
     Raises:
         StoreError: ``E-EXPORT-006`` the recipe has no such training any more; ``E-STORE-003`` its model was removed.
     """
-    project = reopen(run, allow=allow, offline=offline)
+    project = reopen(run, overrides, allow=allow, offline=offline)
     if not _is_still(project, run, step):
         raise StoreError(
             "E-EXPORT-006",

@@ -158,10 +158,10 @@ def test_a_recipe_s_check_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @needed
-def test_a_device_without_it_is_refused_before_any_row_is_read(bench: Bench) -> None:
+def test_a_device_that_is_not_there_is_refused_before_any_row_is_read(bench: Bench) -> None:
     with pytest.raises(ModelError) as caught:
         run(None, bench(), quantize="4bit", device="vulkan")
-    assert caught.value.code == "E-TORCH-009"
+    assert caught.value.code == "E-TRAIN-017"
 
 
 @needed
