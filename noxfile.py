@@ -137,7 +137,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def study(session: nox.Session) -> None:
-    """Every objective on the same real pairs (about two hours; stopped, it goes on where it was). The rows are those of
+    """Every objective on the same real pairs (about an hour and a half; stopped, it goes on where it was). The rows are those of
     ``ITUNE_TEST_DATA``; arguments go to ``itune run``."""
     _install_workspace(session)
     _quiet_environment(session)
