@@ -117,4 +117,4 @@ def test_training_goes_on_where_it_was_killed(tmp_path: Path, tiny: Path) -> Non
         if json.loads(line)["event"] == "progress" and json.loads(line)["step"] == "sft"
     ]
     assert steps
-    assert min(steps) > 5, f"it began at the beginning: {steps}"
+    assert min(steps) >= 5, f"it began at the beginning: {steps}"  # told how far it is before it goes on
