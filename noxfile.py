@@ -137,8 +137,10 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def study(session: nox.Session) -> None:
-    """Every objective on the same real pairs (about an hour and a half; stopped, it goes on where it was). The rows are those of
-    ``ITUNE_TEST_DATA``; arguments go to ``itune run``."""
+    """Every objective on the same real pairs (about an hour and a half; stopped, it goes on where it was).
+
+    The rows are those of ``ITUNE_TEST_DATA``; arguments go to ``itune run``.
+    """
     _install_workspace(session)
     _quiet_environment(session)
     data = os.environ.get("ITUNE_TEST_DATA", str(ROOT.parent / "shared" / "data"))
