@@ -88,7 +88,7 @@ class TRL(Trainer):
                     **data,
                     **_judges(config, context),
                 )
-            except (ValueError, TypeError, RuntimeError, NotImplementedError, ImportError, OSError) as error:
+            except (ValueError, TypeError, RuntimeError, ImportError, OSError) as error:
                 raise _refusal(config.trainer, error) from error
             trainer.remove_callback(PrinterCallback)  # there whenever bars are off
             try:
@@ -182,7 +182,7 @@ def _arguments(config: TRLSettings, folder: Path, seed: int, *, evaluates: bool)
     }
     try:
         args = cls(**{**defaults, **given, **ours})
-    except (ValueError, TypeError, RuntimeError, NotImplementedError, ImportError) as error:
+    except (ValueError, TypeError, RuntimeError, ImportError) as error:
         raise _refusal(config.trainer, error) from error
     # A resumed online trainer begins with new completions, so a checkpoint is kept only where it had none left.
     passes = getattr(args, "steps_per_generation", None) or 1
