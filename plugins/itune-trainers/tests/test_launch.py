@@ -29,9 +29,13 @@ use_cpu: true
 mixed_precision: 'no'
 """
 
-NEEDS_DEEPSPEED = pytest.mark.skipif(
-    find_spec("deepspeed") is None, reason="deepspeed is not installed: pip install 'itune-trainers[deepspeed]'"
-)
+NEEDS_DEEPSPEED = [
+    pytest.mark.deepspeed,
+    pytest.mark.skipif(
+        find_spec("deepspeed") is None, reason="deepspeed is not installed: pip install 'itune-trainers[deepspeed]'"
+    ),
+]
+ZERO3 = pytest.param("zero3", marks=NEEDS_DEEPSPEED)
 pytestmark = pytest.mark.timeout(300)  # a process that waits for one that is gone would wait for ever
 
 
@@ -94,7 +98,7 @@ def test_an_accelerate_file_that_accelerate_runs_in_one_process_runs_in_two(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("strategy", ["fsdp2", pytest.param("zero3", marks=NEEDS_DEEPSPEED)])
+@pytest.mark.parametrize("strategy", ["fsdp2", ZERO3])
 def test_it_goes_on_with_the_same_bits_after_one_is_killed_and_after_all_are(
     conversations: datasets.Dataset, bench: Bench, tmp_path: Path, tiny: ModelSource, strategy: str
 ) -> None:
@@ -126,15 +130,15 @@ def test_it_goes_on_with_the_same_bits_after_one_is_killed_and_after_all_are(
 
 
 @pytest.mark.slow
-@NEEDS_DEEPSPEED
-def test_what_one_process_began_is_ended_by_two_with_deepspeed(
-    conversations: datasets.Dataset, bench: Bench, tmp_path: Path, tiny: ModelSource
+@pytest.mark.parametrize("strategy", [ZERO3])
+def test_what_one_process_began_is_ended_by_two(
+    conversations: datasets.Dataset, bench: Bench, tmp_path: Path, tiny: ModelSource, strategy: str
 ) -> None:
     alone = sft(conversations, bench("alone"), launch={})
     folder = tmp_path / "disturbed"
     with pytest.raises(GaveUp):
         sft(conversations, Disturbed(folder, models={"tiny": tiny}, step=4, act=give_up), launch={})
-    made = sft(conversations, bench("disturbed"), launch={"processes": 2, "strategy": "zero3"})
+    made = sft(conversations, bench("disturbed"), launch={"processes": 2, "strategy": strategy})
     assert [entry["loss"] for entry in made.history] == pytest.approx([entry["loss"] for entry in alone.history], 1e-5)
     for name, tensor in load_file(alone.folder / "adapter_model.safetensors").items():
         same = load_file(made.folder / "adapter_model.safetensors")[name]
@@ -142,7 +146,7 @@ def test_what_one_process_began_is_ended_by_two_with_deepspeed(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("strategy", ["ddp", pytest.param("zero3", marks=NEEDS_DEEPSPEED)])
+@pytest.mark.parametrize("strategy", ["ddp", ZERO3])
 def test_what_a_process_says_is_wrong_is_said_by_the_step(
     conversations: datasets.Dataset, bench: Bench, strategy: str
 ) -> None:

@@ -122,9 +122,11 @@ WRAPPER = {
 
 
 def run(names: Iterable[str]) -> list[Any]:
-    """As parameters; those that cannot be run here are skipped."""
-    lacks = {name: pytest.mark.skip(reason=f"{package} is not installed") for name, package in WITHOUT.items()}
-    return [pytest.param(name, marks=lacks.get(name, ())) for name in names]
+    """As parameters; those that cannot be run here are skipped, and those of DeepSpeed are marked."""
+    marks: dict[str, list[pytest.MarkDecorator]] = {name: [pytest.mark.deepspeed] for name in NEEDS["deepspeed"]}
+    for name, package in WITHOUT.items():
+        marks.setdefault(name, []).append(pytest.mark.skip(reason=f"{package} is not installed"))
+    return [pytest.param(name, marks=marks.get(name, ())) for name in names]
 
 
 SAME = [name for name in CASES if not name.startswith("dropout") and not name.endswith("bfloat16")]
