@@ -104,7 +104,7 @@ def _mix(phases: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Iterator[
 
 
 def _course(history: Sequence[Mapping[str, Any]]) -> Iterator[Said]:
-    """What the history shows; its first and last quarters are compared, since single batches differ by chance."""
+    """What the history shows between its first and its last quarter."""
     loss = _quarters(history, "loss")
     if loss and loss[1] >= loss[0]:
         yield f"the training loss did not fall: {number(loss[0])} at first, {number(loss[1])} at the end", True
@@ -210,10 +210,10 @@ def _finite(value: Any) -> bool:
 
 
 def _quarters(history: Sequence[Mapping[str, Any]], name: str) -> tuple[float, float] | None:
-    """Means over the first and the last quarter; None if there are fewer than four values."""
+    """Means over the first and the last quarter; None if these are single batches, which differ by chance."""
     values = _values(history, name)
     size = len(values) // 4
-    return (fmean(values[:size]), fmean(values[-size:])) if size else None
+    return (fmean(values[:size]), fmean(values[-size:])) if size > 1 else None
 
 
 def _evaluation(metrics: Mapping[str, Mapping[str, Any]]) -> Iterator[Said]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from itune_torch._prefix import shared_prefix
     from itune_torch._probe import best_device, bfloat16_speedup
     from itune_torch._quantize import require_quantization
+    from itune_torch._quiet import quietly
     from itune_torch._render import encode_prompt
     from itune_torch._resolve import resolve
     from itune_torch._rewards import rewards, sequence_rewards
@@ -71,6 +72,7 @@ _HOME = {
     "pad": "_batch",
     "pad_seq2seq": "_seq2seq",
     "prefixes_can_be_shared": "_isolation",
+    "quietly": "_quiet",
     "require_quantization": "_quantize",
     "resolve": "_resolve",
     "reward_adapter": "_load_reward",
@@ -114,6 +116,7 @@ __all__ = [
     "pad",
     "pad_seq2seq",
     "prefixes_can_be_shared",
+    "quietly",
     "require_quantization",
     "resolve",
     "reward_adapter",

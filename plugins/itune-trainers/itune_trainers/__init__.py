@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from itune_trainers.algorithm import Logps
-from itune_trainers.examples import Encoder, Example
 from itune_trainers.objective import Objective
 from itune_trainers.pairs import Answers, PairObjective, Pairs, PairSettings, ReferenceSettings
+from itune_trainers.rows.encoder import Encoder
+from itune_trainers.rows.example import Example
 from itune_trainers.settings import Lora, Settings
 
 __all__ = [

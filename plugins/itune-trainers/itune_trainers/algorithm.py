@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from itune_core.api import Architecture, Record
-from itune_trainers.examples import Encoder, Example
+from itune_trainers.rows.encoder import Encoder
+from itune_trainers.rows.example import Example
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -49,16 +49,16 @@ class Objective(Algorithm, Trainer):
         return preview(self, inputs, context)
 
     def train(self, inputs: Inputs, context: Context) -> TrainedModel:
-        from itune_trainers.training import train
+        from itune_trainers.train import train
 
         return train(self, inputs, context)
 
     def merge(self, source: ModelSource, folder: Path, dtype: Literal["float32", "bfloat16"]) -> Mapping[str, Any]:
-        from itune_trainers.merging import merge
+        from itune_trainers.model.merging import merge
 
         return merge(self.architecture, source, folder, dtype)
 
     def selftest(self, context: Context) -> Iterator[Check]:
-        from itune_trainers.selftest import selftest
+        from itune_trainers.selftest.checks import selftest
 
         return selftest(self, context)

@@ -11,8 +11,9 @@ from pydantic import Field, model_validator
 
 from itune_core.api import Input, Kind, Record
 from itune_trainers.algorithm import Logps
-from itune_trainers.examples import Encoder, Example
 from itune_trainers.objective import Objective
+from itune_trainers.rows.encoder import Encoder
+from itune_trainers.rows.example import Example
 from itune_trainers.settings import Settings
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from itune_core.api import Context, Inputs, RowError, records
 from itune_trainers.algorithm import Algorithm
-from itune_trainers.examples import Encoder, OverLength
+from itune_trainers.rows.encoder import Encoder, OverLength
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import TYPE_CHECKING, Any
 
 from itune_trainers.algorithm import Logps
-from itune_trainers.examples import Example
+from itune_trainers.rows.example import Example
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

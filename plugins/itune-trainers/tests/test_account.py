@@ -12,12 +12,12 @@ import pytest
 from itune_core.api import ModelSource
 from itune_core.testing.context import BenchContext
 from itune_torch import Encoded
-from itune_trainers.account import gradient_norms, untrained_ends
-from itune_trainers.examples import Example
 from itune_trainers.objectives.dpo import DPO
 from itune_trainers.objectives.sft import SFT
 from itune_trainers.objectives.simpo import SimPO
-from itune_trainers.stops import ends, stop_ids
+from itune_trainers.rows.example import Example
+from itune_trainers.rows.stops import ends, stop_ids
+from itune_trainers.training.account import gradient_norms, untrained_ends
 
 Bench = Callable[..., BenchContext]
 PLAIN = {"model": "tiny", "dtype": "float32", "device": "cpu", "batch_size": 4}

@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 from itune_core.api import Kind, ModelSource, feedback, ranking, records
 from itune_core.testing.context import BenchContext
 from itune_torch import load_tokenizer
-from itune_trainers.examples import Encoder, Example
 from itune_trainers.forward.causal import Causal
-from itune_trainers.loop import mean_loss
-from itune_trainers.model import open_model
+from itune_trainers.model.opening import open_model
 from itune_trainers.objectives.dpo import DPO
 from itune_trainers.objectives.kto import KTO
 from itune_trainers.objectives.rrhf import RRHF
 from itune_trainers.objectives.sft import SFT
+from itune_trainers.rows.encoder import Encoder
+from itune_trainers.rows.example import Example
+from itune_trainers.training.loop import mean_loss
 
 PLAIN = {"model": "tiny", "dtype": "float32", "device": "cpu"}
 

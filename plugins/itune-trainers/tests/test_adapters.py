@@ -34,8 +34,8 @@ def test_training_is_what_peft_alone_computes(
 
     from itune_core.api import records
     from itune_torch import load_causal, load_tokenizer
-    from itune_trainers.examples import Encoder
-    from itune_trainers.model import seeded
+    from itune_trainers.model.seeds import seeded
+    from itune_trainers.rows.encoder import Encoder
 
     context = bench()
     made = sft(conversations, context, lora={"rank": 4, "alpha": 8, **shape}, batch_size=4, shuffle=False)
@@ -80,7 +80,7 @@ def test_dora_is_saved_and_merges_as_it_was_measured(
 ) -> None:
     from itune_core.api import records
     from itune_torch import lay_out, load_causal, load_tokenizer, sequence_logprobs
-    from itune_trainers.examples import Encoder
+    from itune_trainers.rows.encoder import Encoder
 
     made = sft(conversations, bench(), conversations, epochs=4, lora={"rank": 4, "alpha": 8, "dora": True})
     saved = load_file(made.folder / "adapter_model.safetensors")

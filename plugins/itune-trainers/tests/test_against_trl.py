@@ -12,9 +12,7 @@ import torch
 
 from itune_core.api import ModelSource, records
 from itune_trainers.algorithm import Logps
-from itune_trainers.examples import Encoder
 from itune_trainers.forward.causal import Causal
-from itune_trainers.loop import mean_loss
 from itune_trainers.objectives.apo_zero import APOZero
 from itune_trainers.objectives.cdpo import CDPO
 from itune_trainers.objectives.dpo import DPO
@@ -27,6 +25,8 @@ from itune_trainers.objectives.sft import SFT
 from itune_trainers.objectives.slic_norm import SLiCNorm
 from itune_trainers.objectives.sppo import SPPO
 from itune_trainers.pairs import PairObjective
+from itune_trainers.rows.encoder import Encoder
+from itune_trainers.training.loop import mean_loss
 
 pytest.importorskip("trl")
 ARGUMENTS = {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from itune_trainers.checkpoints import Checkpoints
+from itune_trainers.training.checkpoints import Checkpoints
 
 
 def test_none_at_first(tmp_path: Path) -> None:

@@ -18,10 +18,10 @@ from pydantic import ValidationError
 from itune_core.api import DataError, Kind, ModelError, ModelSource, feedback, message
 from itune_core.testing.context import BenchContext
 from itune_torch import generate, load_causal, load_tokenizer, logprobs, pad, with_variables
-from itune_trainers.control import plain
-from itune_trainers.examples import Encoder
 from itune_trainers.objectives.conditional import Conditional, quantile_starts
 from itune_trainers.objectives.dpo import DPO
+from itune_trainers.rows.control import plain
+from itune_trainers.rows.encoder import Encoder
 
 Bench = Callable[..., BenchContext]
 SETTINGS = {"model": "tiny", "dtype": "float32", "device": "cpu", "learning_rate": 5e-3, "batch_size": 4}

@@ -9,7 +9,7 @@ import pytest
 
 from itune_core.api import ModelSource, RowError
 from itune_torch import encode_completion, load_tokenizer, with_variables
-from itune_trainers.control import controlled, plain
+from itune_trainers.rows.control import controlled, plain
 
 CHATML = (
     "{% for message in messages %}"

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from itune_core.api import DataError, Kind, ModelError, ModelSource, TrainedModel, conversation, message
 from itune_core.testing.context import BenchContext
-from itune_trainers.early_stopping import standing
 from itune_trainers.objectives.dpo import DPO
 from itune_trainers.objectives.sft import SFT
+from itune_trainers.training.early_stopping import standing
 
 Bench = Callable[..., BenchContext]
 PLAIN = {"model": "tiny", "dtype": "float32", "device": "cpu", "learning_rate": 0.05, "batch_size": 4}
@@ -160,7 +160,7 @@ def test_without_held_out_rows_it_is_refused_before_any_row_is_read(bench: Bench
 def test_a_loss_that_is_no_number_ends_it(
     conversations: datasets.Dataset, strangers: datasets.Dataset, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("itune_trainers.task._evaluate", lambda *_: {"loss": math.nan})
+    monkeypatch.setattr("itune_trainers.training.task._evaluate", lambda *_: {"loss": math.nan})
     with pytest.raises(ModelError, match="after step 2 is nan") as caught:
         run(conversations, strangers, bench(), early_stopping={"every": 2})
     assert caught.value.code == "E-TRAIN-014"

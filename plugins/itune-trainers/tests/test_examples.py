@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from itune_core.api import DataError, Drop, Failed, Kind, ModelSource, Record, conversation, message, preference, text
-from itune_trainers.examples import Encoder, Examples, encode
 from itune_trainers.objectives.dpo import DPO
 from itune_trainers.objectives.sft import SFT
+from itune_trainers.rows.encoder import Encoder
+from itune_trainers.rows.examples import Examples, encode
 
 LONG = "first " * 30 + "the end"
 

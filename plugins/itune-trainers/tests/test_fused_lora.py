@@ -9,7 +9,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
-from itune_trainers.fused_lora import FusedLinear, use_fused_layers
+from itune_trainers.model.fused_lora import FusedLinear, use_fused_layers
 
 
 def adapted(fused: bool, dtype: torch.dtype = torch.float32, **settings: Any) -> Any:

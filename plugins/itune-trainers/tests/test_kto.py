@@ -17,12 +17,13 @@ from itune_core.api import DataError, Kind, ModelSource, Record, feedback, messa
 from itune_core.testing.context import BenchContext
 from itune_torch import Encoded, load_causal, load_tokenizer, make_tiny_llama
 from itune_trainers.algorithm import Logps
-from itune_trainers.examples import Encoder, Example
 from itune_trainers.forward.causal import Causal
-from itune_trainers.loop import mean_loss
 from itune_trainers.losses import kto_loss
-from itune_trainers.mismatched import with_mismatched
 from itune_trainers.objectives.kto import KTO
+from itune_trainers.rows.encoder import Encoder
+from itune_trainers.rows.example import Example
+from itune_trainers.rows.mismatched import with_mismatched
+from itune_trainers.training.loop import mean_loss
 
 Bench = Callable[..., BenchContext]
 SETTINGS = {"model": "tiny", "dtype": "float32", "device": "cpu", "learning_rate": 1e-3, "batch_size": 4}

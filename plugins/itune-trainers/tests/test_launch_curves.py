@@ -23,13 +23,13 @@ from itune_trainers.launch import worker
 from itune_trainers.launch.files import write
 from itune_trainers.launch.parent import _environment
 from itune_trainers.launch.processes import Processes
-from itune_trainers.model import trained_tensors
+from itune_trainers.model.opening import trained_tensors
 from itune_trainers.objectives.dpo import DPO
 from itune_trainers.objectives.kto import KTO
 from itune_trainers.objectives.reward import Reward
 from itune_trainers.objectives.rrhf import RRHF
 from itune_trainers.objectives.sft import SFT
-from itune_trainers.task import Done, Task
+from itune_trainers.training.task import Done, Task
 
 pytestmark = pytest.mark.slow
 STEPS = {"model": "tiny", "dtype": "float32", "device": "cpu", "learning_rate": 0.01, "batch_size": 5, "epochs": 2}
@@ -178,7 +178,7 @@ def ran(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tiny: ModelSource
 ) -> tuple[dict[str, Ran], str]:
     """All cases, by one process each and then by two together; and what these said in the end."""
-    import itune_trainers.training as training
+    import itune_trainers.train as training
 
     root = tmp_path_factory.mktemp("cases")
     alone: dict[str, Done] = {}

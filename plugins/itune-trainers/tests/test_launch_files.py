@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from itune_core.api import ModelSource
 from itune_torch import Encoded
-from itune_trainers.examples import Example, Examples
 from itune_trainers.launch.files import read, write
 from itune_trainers.objectives.preference import Preference
+from itune_trainers.rows.example import Example
+from itune_trainers.rows.examples import Examples
 from itune_trainers.settings import Settings
-from itune_trainers.task import Task
+from itune_trainers.training.task import Task
 
 TOKENS = st.lists(st.tuples(st.integers(0, 2**31 - 1), st.booleans()), min_size=1, max_size=5)
 

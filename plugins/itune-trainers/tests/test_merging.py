@@ -13,7 +13,7 @@ import torch
 
 from itune_core.api import ModelError, ModelSource
 from itune_core.testing.context import BenchContext
-from itune_trainers import merging
+from itune_trainers.model import merging
 from itune_trainers.objectives.sft import SFT
 
 Bench = Callable[..., BenchContext]

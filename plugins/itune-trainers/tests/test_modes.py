@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from itune_core.api import ModelSource, TrainedModel
 from itune_core.testing.context import BenchContext
 from itune_trainers.forward.causal import Causal
-from itune_trainers.model import open_model
+from itune_trainers.model.opening import open_model
 from itune_trainers.objectives.dpo import DPO
 from itune_trainers.objectives.sft import SFT
 

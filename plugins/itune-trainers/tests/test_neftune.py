@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from itune_core.api import ModelSource, TrainedModel
 from itune_core.testing.context import BenchContext
 from itune_torch import Encoded, lay_out, load_causal, logprobs, pad
-from itune_trainers.neftune import noisy_embeddings
+from itune_trainers.model.neftune import noisy_embeddings
 from itune_trainers.objectives.dpo import DPO
 from itune_trainers.objectives.sft import SFT
 

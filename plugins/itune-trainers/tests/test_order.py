@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itune_core.api import derive_rng
-from itune_trainers.order import batches, changes, groups
+from itune_trainers.rows.order import batches, changes, groups
 
 
 @given(st.integers(1, 60), st.integers(1, 9), st.integers(1, 4), st.booleans())

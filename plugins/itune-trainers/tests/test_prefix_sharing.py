@@ -13,12 +13,12 @@ import torch
 from itune_core.api import Kind, ModelSource, TrainedModel, message, ranking
 from itune_core.testing.context import BenchContext
 from itune_torch import Encoded, load_causal
-from itune_trainers.examples import Example
 from itune_trainers.forward.causal import Causal
 from itune_trainers.objectives.dpo import DPO
 from itune_trainers.objectives.orpo import ORPO
 from itune_trainers.objectives.rrhf import RRHF
 from itune_trainers.objectives.sft import SFT
+from itune_trainers.rows.example import Example
 
 Bench = Callable[..., BenchContext]
 PLAIN = {"model": "tiny", "dtype": "float32", "device": "cpu", "learning_rate": 1e-3, "batch_size": 4}

@@ -42,7 +42,7 @@ def test_it_learns_and_the_adapter_fits_the_plain_model(
 ) -> None:
     from itune_core.api import records
     from itune_torch import lay_out, load_causal, load_tokenizer, sequence_logprobs
-    from itune_trainers.examples import Encoder
+    from itune_trainers.rows.encoder import Encoder
 
     made = run(conversations, bench(), conversations, epochs=8, quantize=bits, dtype=dtype)
     assert made.metrics["quantize"] == bits
@@ -92,8 +92,8 @@ def test_dora_and_a_parent_s_adapter_on_quantised_weights(
 @needed
 def test_peft_s_own_layers_are_used(tiny: ModelSource) -> None:
     from itune_trainers.forward.causal import Causal
-    from itune_trainers.fused_lora import FusedLinear
-    from itune_trainers.model import open_model
+    from itune_trainers.model.fused_lora import FusedLinear
+    from itune_trainers.model.opening import open_model
 
     settings = {"model": "tiny", "dtype": "float32", "device": "cpu"}
     plain = open_model(Causal, SFT.Config(**settings), tiny, 0)

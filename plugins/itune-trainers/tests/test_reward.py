@@ -19,10 +19,10 @@ from itune_core.testing.context import BenchContext
 from itune_torch import lay_out, load_causal, load_reward, load_tokenizer, sequence_rewards
 from itune_trainers import Encoder, Logps
 from itune_trainers.forward.reward import Reward as Forward
-from itune_trainers.loop import mean_loss
 from itune_trainers.losses import bradley_terry_loss
 from itune_trainers.objectives.dpo import DPO
 from itune_trainers.objectives.reward import Reward
+from itune_trainers.training.loop import mean_loss
 
 Bench = Callable[..., BenchContext]
 SETTINGS = {"model": "tiny", "dtype": "float32", "device": "cpu", "batch_size": 4}

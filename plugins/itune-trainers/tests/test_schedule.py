@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itune_trainers.schedule import learning_rate
+from itune_trainers.training.schedule import learning_rate
 
 
 def rates(total: int, **settings: object) -> list[float]:

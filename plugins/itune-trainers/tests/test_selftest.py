@@ -14,9 +14,9 @@ import torch
 
 from itune_core.api import Check, ModelSource
 from itune_core.testing.context import BenchContext
-from itune_trainers import selftest
 from itune_trainers.objectives.dpo import DPO
 from itune_trainers.objectives.sft import SFT
+from itune_trainers.selftest import checks as module
 
 Bench = Callable[..., BenchContext]
 PLAIN = {"model": "tiny", "dtype": "float32", "device": "cpu"}
@@ -118,8 +118,8 @@ class Deaf(torch.nn.Module):
 
 
 def test_a_model_that_leaks(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    load = selftest._load
-    monkeypatch.setattr(selftest, "_load", lambda trial, source: Deaf(load(trial, source)))
+    load = module._load
+    monkeypatch.setattr(module, "_load", lambda trial, source: Deaf(load(trial, source)))
     found = checks(bench())
     assert failed(found) == {"isolation"}
     assert found["isolation"].figure > 0.1

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 import itune_torch
 from itune_core.api import Kind, ModelSource, RowError, conversation, message, preference, records, text
 from itune_core.testing.context import BenchContext
-from itune_trainers.examples import Encoder, OverLength
 from itune_trainers.objectives.dpo import DPO
 from itune_trainers.objectives.sft import SFT
-from itune_trainers.token_cache import token_cache
+from itune_trainers.rows.encoder import Encoder, OverLength
+from itune_trainers.rows.token_cache import token_cache
 
 Bench = Callable[..., BenchContext]
 SETTINGS = {"model": "tiny", "dtype": "float32", "device": "cpu", "learning_rate": 1e-3}

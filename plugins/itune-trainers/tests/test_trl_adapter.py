@@ -29,11 +29,11 @@ from itune_core.api import (
     prompt,
 )
 from itune_core.testing.context import BenchContext
-from itune_trainers import trl_settings
 from itune_trainers.settings import Lora
-from itune_trainers.trl_adapter import TRL
-from itune_trainers.trl_alone import left_alone
-from itune_trainers.trl_settings import CLASSES, REFUSED, known_keys
+from itune_trainers.trl import settings as trl_settings
+from itune_trainers.trl.adapter import TRL
+from itune_trainers.trl.alone import left_alone
+from itune_trainers.trl.settings import CLASSES, REFUSED, known_keys
 
 trl = pytest.importorskip("trl")
 ONE = {"per_device_train_batch_size": 4, "learning_rate": 0.01, "max_steps": 1}

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from itune_core.api import ModelSource
 from itune_trainers.algorithm import Logps
-from itune_trainers.examples import Example
-from itune_trainers.order import groups
 from itune_trainers.ranks import ALONE, Ranks, Values
+from itune_trainers.rows.example import Example
+from itune_trainers.rows.order import groups
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

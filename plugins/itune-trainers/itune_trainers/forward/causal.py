@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from itune_core.api import ModelSource
-from itune_trainers.examples import Example
 from itune_trainers.forward.base import Forward
+from itune_trainers.rows.example import Example
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -74,5 +74,5 @@ class Causal(Forward):
         shared = {"prefix_shared": self.prefix_shared} if several else {}
         if self.padding_free:
             return {"padding_free": True, **shared}
-        why = "joined rows read each other in this model, so rows were padded"
+        why = "joined rows read each other in this model"
         return {"padding_free": False, "padding_free_why": why, **shared}

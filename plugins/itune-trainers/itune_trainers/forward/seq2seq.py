@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from itune_core.api import ModelError, ModelSource
-from itune_trainers.examples import Example
 from itune_trainers.forward.base import Forward
+from itune_trainers.rows.example import Example
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -56,4 +56,4 @@ class Seq2Seq(Forward):
         return longest * len(rows)
 
     def facts(self, examples: Sequence[Example]) -> Mapping[str, Any]:
-        return {"padding_free": False, "padding_free_why": "an encoder reads in both directions, so rows were padded"}
+        return {"padding_free": False, "padding_free_why": "an encoder reads in both directions"}

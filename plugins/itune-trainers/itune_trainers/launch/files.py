@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from itune_core.api import ModelError, ModelSource
 from itune_trainers.algorithm import Algorithm
-from itune_trainers.examples import Example, Examples
-from itune_trainers.task import Task
+from itune_trainers.rows.example import Example
+from itune_trainers.rows.examples import Examples
+from itune_trainers.training.task import Task
 
 if TYPE_CHECKING:
     from torch import Tensor

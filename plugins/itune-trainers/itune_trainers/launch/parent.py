@@ -19,9 +19,9 @@ from itune_trainers.launch.accelerate_file import read_accelerate_file
 from itune_trainers.launch.files import write
 from itune_trainers.launch.processes import Processes, log_file, worker_command
 from itune_trainers.launch.settings import Strategy
-from itune_trainers.model import trained_tensors
+from itune_trainers.model.opening import trained_tensors
 from itune_trainers.settings import Settings
-from itune_trainers.task import Done, Task
+from itune_trainers.training.task import Done, Task
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,10 +12,10 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from itune_core.api import ModelError
 from itune_trainers.algorithm import Logps
-from itune_trainers.examples import Example
 from itune_trainers.launch.settings import Strategy
 from itune_trainers.launch.wrappers import WRAPPERS, Wrapper
 from itune_trainers.ranks import Ranks, Values
+from itune_trainers.rows.example import Example
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -101,9 +101,9 @@ def train(folder: Path, device: str, desk: Desk) -> None:
     from safetensors.torch import save_file
 
     from itune_trainers.launch.files import read
-    from itune_trainers.model import trained_tensors
+    from itune_trainers.model.opening import trained_tensors
     from itune_trainers.ranks import wholes
-    from itune_trainers.task import carry_out
+    from itune_trainers.training.task import carry_out
 
     task, reference, beside = read(folder)
     ranks = join(beside["processes"], beside["strategy"], device)

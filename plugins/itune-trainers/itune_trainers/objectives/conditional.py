@@ -12,9 +12,9 @@ from pydantic import Field, field_validator, model_validator
 
 from itune_core.api import DataError, Input, Kind, ModelError, Record, RowError
 from itune_trainers.algorithm import Logps
-from itune_trainers.examples import Encoder, Example
-from itune_trainers.objective import Objective
-from itune_trainers.settings import Settings
+from itune_trainers.rows.encoder import Encoder
+from itune_trainers.rows.example import Example
+from itune_trainers.supervised import SupervisedObjective, SupervisedSettings
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-class Conditional(Objective):
+class Conditional(SupervisedObjective):
     """Supervised tuning on answers good and bad, each after a control token that says which it is.
 
     The loss is the negative log-likelihood of the answer, the end of its turn included. The control token belongs to
@@ -54,7 +54,7 @@ class Conditional(Objective):
 
     inputs = {"train": Input((Kind.FEEDBACK,)), "eval": Input((Kind.FEEDBACK,), required=False)}
 
-    class Config(Settings):
+    class Config(SupervisedSettings):
         """Settings of conditional tuning."""
 
         learning_rate: float = Field(
@@ -67,11 +67,6 @@ class Conditional(Objective):
             ["<|bad|>\n", "<|good|>\n"],
             min_length=2,
             description="Control tokens from worst to best: two of labels; of values one for each quantile.",
-        )
-        normalise: Literal["token", "sequence"] = Field(
-            "token",
-            description="What the loss is a mean over: all supervised tokens of the batch, or its rows (a token of a "
-            "short answer then counts more).",
         )
 
         @field_validator("tokens")
@@ -93,7 +88,7 @@ class Conditional(Objective):
 
     def prepare(self, tokenizer: PreTrainedTokenizerBase, rows: Dataset) -> None:
         """Write control tokens into the chat template; find the quantiles of the values."""
-        from itune_trainers.control import controlled
+        from itune_trainers.rows.control import controlled
 
         template = tokenizer.chat_template
         if not isinstance(template, str):
@@ -146,14 +141,6 @@ class Conditional(Objective):
                         why="the model would take it for a wish",
                         fix="filter such records out, or choose other tokens",
                     )
-
-    def loss(self, logps: Logps) -> Tensor:
-        from itune_trainers.losses import sft_loss
-
-        return sft_loss(logps.policy, logps.tokens)
-
-    def weight(self, example: Example) -> float:
-        return float(example.supervised) if self.config.normalise == "token" else 1.0
 
     def figures(self, logps: Logps) -> Mapping[str, Tensor]:
         """The loss of the answers of each token, a mean over rows."""

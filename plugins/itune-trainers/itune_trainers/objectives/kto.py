@@ -9,9 +9,10 @@ from pydantic import Field
 
 from itune_core.api import Input, Kind, Record, RowError
 from itune_trainers.algorithm import Logps
-from itune_trainers.examples import Encoder, Example
 from itune_trainers.objective import Objective
 from itune_trainers.pairs import ReferenceSettings
+from itune_trainers.rows.encoder import Encoder
+from itune_trainers.rows.example import Example
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,12 +30,12 @@ class KTO(Objective):
     one number for all records of an optimiser step.
 
     Here a record has the same mismatched answer in every epoch, that of a record before it in the data set with another
-    prompt (see :func:`~itune_trainers.mismatched.with_mismatched`), so that its log-probability under the reference is
-    computed once and kept. TRL rotates answers within each batch of the data set, for which it must neither shuffle nor
-    have batches of one, and takes what stands before a record also where it answers the same prompt. Where a batch is
-    the whole data set and no prompt comes twice, both have the same rows. A mismatched row that is longer than
-    `max_length` loses the end of its answer. Prompts that ``overlength: truncate-prompt`` cut at different places are
-    different prompts.
+    prompt (see :func:`~itune_trainers.rows.mismatched.with_mismatched`), so that its log-probability under the
+    reference is computed once and kept. TRL rotates answers within each batch of the data set, for which it must
+    neither shuffle nor have batches of one, and takes what stands before a record also where it answers the same
+    prompt. Where a batch is the whole data set and no prompt comes twice, both have the same rows. A mismatched row
+    that is longer than `max_length` loses the end of its answer. Prompts that ``overlength: truncate-prompt`` cut at
+    different places are different prompts.
 
     Preference pairs are cast to feedback: of each, one answer was liked and one was not. Where there are more of one
     sort, the weights make up for it: the paper advises :math:`\lambda_D n_D / \lambda_U n_U` between 1 and 4/3. The
@@ -67,7 +68,7 @@ class KTO(Objective):
         return Example(record["id"], (encoder.completion(record, "completion"),), label=float(liked))
 
     def complete(self, examples: Sequence[Example]) -> list[Example]:
-        from itune_trainers.mismatched import with_mismatched
+        from itune_trainers.rows.mismatched import with_mismatched
 
         return with_mismatched(examples, self.config.max_length)
 

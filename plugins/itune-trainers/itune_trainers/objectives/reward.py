@@ -9,8 +9,9 @@ from pydantic import Field
 
 from itune_core.api import Record, RowError
 from itune_trainers.algorithm import Logps
-from itune_trainers.examples import Encoder, Example
 from itune_trainers.pairs import Answers, PairObjective, Pairs, PairSettings
+from itune_trainers.rows.encoder import Encoder
+from itune_trainers.rows.example import Example
 
 if TYPE_CHECKING:
     from torch import Tensor

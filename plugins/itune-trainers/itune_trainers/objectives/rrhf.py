@@ -9,9 +9,10 @@ from pydantic import Field
 
 from itune_core.api import Input, Kind, Record, RowError
 from itune_trainers.algorithm import Logps
-from itune_trainers.examples import Encoder, Example
 from itune_trainers.objective import Objective
 from itune_trainers.pairs import PairSettings
+from itune_trainers.rows.encoder import Encoder
+from itune_trainers.rows.example import Example
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from itune_core.api import Input, Kind, Record
-from itune_trainers.algorithm import Logps
-from itune_trainers.examples import Encoder, Example
-from itune_trainers.objective import Objective
-from itune_trainers.settings import Settings
+from itune_trainers.rows.encoder import Encoder
+from itune_trainers.rows.example import Example
+from itune_trainers.supervised import SupervisedObjective, SupervisedSettings
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    pass
 
 ROWS = (Kind.CONVERSATION,)
 
 
-class Seq2SeqSFT(Objective):
+class Seq2SeqSFT(SupervisedObjective):
     """Supervised fine-tuning of an encoder-decoder model (T5, FLAN-T5, BART) on conversations.
 
     The encoder reads all but the last message, the decoder learns to write that one, the assistant's, with its end
@@ -38,16 +37,11 @@ class Seq2SeqSFT(Objective):
     architecture = "seq2seq"
     inputs = {"train": Input(ROWS), "eval": Input(ROWS, required=False)}
 
-    class Config(Settings):
+    class Config(SupervisedSettings):
         """Settings of supervised fine-tuning of encoder-decoder models."""
 
         learning_rate: float = Field(
             5e-4, gt=0, description="Peak learning rate of AdamW (betas 0.9 and 0.999, eps 1e-8). 5e-4 suits LoRA."
-        )
-        normalise: Literal["token", "sequence"] = Field(
-            "token",
-            description="What the loss is a mean over: all tokens of the batch's targets, or its rows (a token of a "
-            "short answer then counts more).",
         )
         # A setting of the result here, unlike elsewhere: every decoder layer adds to the gradient of what the encoder
         # gave, and recomputed layers add up in another order.
@@ -57,11 +51,3 @@ class Seq2SeqSFT(Objective):
 
     def example(self, record: Record, encoder: Encoder) -> Example:
         return Example(record["id"], (encoder.source_target(record),))
-
-    def loss(self, logps: Logps) -> Tensor:
-        from itune_trainers.losses import sft_loss
-
-        return sft_loss(logps.policy, logps.tokens)
-
-    def weight(self, example: Example) -> float:
-        return float(example.supervised) if self.config.normalise == "token" else 1.0

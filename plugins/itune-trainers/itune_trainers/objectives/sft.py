@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field, model_validator
 
 from itune_core.api import Input, Kind, Record
-from itune_trainers.algorithm import Logps
-from itune_trainers.examples import Encoder, Example
-from itune_trainers.objective import Objective
-from itune_trainers.settings import Settings
+from itune_trainers.rows.encoder import Encoder
+from itune_trainers.rows.example import Example
+from itune_trainers.supervised import SupervisedObjective, SupervisedSettings
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 ROWS = (Kind.CONVERSATION, Kind.TEXT)
 
 
-class SFT(Objective):
+class SFT(SupervisedObjective):
     """Supervised fine-tuning on conversations or plain text.
 
     The loss is the negative log-likelihood of what the assistant says, its end-of-turn token included; of a text, of
@@ -30,16 +29,11 @@ class SFT(Objective):
 
     inputs = {"train": Input(ROWS), "eval": Input(ROWS, required=False)}
 
-    class Config(Settings):
+    class Config(SupervisedSettings):
         """Settings of supervised fine-tuning."""
 
         learning_rate: float = Field(
             1e-4, gt=0, description="Peak learning rate of AdamW (betas 0.9 and 0.999, eps 1e-8). 1e-4 suits LoRA."
-        )
-        normalise: Literal["token", "sequence"] = Field(
-            "token",
-            description="What the loss is a mean over: all supervised tokens of the batch, or its rows (a token of a "
-            "short answer then counts more).",
         )
         share_prefix: bool = Field(
             False,
@@ -69,17 +63,9 @@ class SFT(Objective):
         row = encoder.text(record) if record.kind is Kind.TEXT else encoder.conversation(record)
         return Example(record["id"], (row,))
 
-    def loss(self, logps: Logps) -> Tensor:
-        from itune_trainers.losses import sft_loss
-
-        return sft_loss(logps.policy, logps.tokens)
-
     def in_step(self, model: nn.Module) -> AbstractContextManager[None]:
         if self.config.neftune_alpha is None:
             return super().in_step(model)
-        from itune_trainers.neftune import noisy_embeddings
+        from itune_trainers.model.neftune import noisy_embeddings
 
         return noisy_embeddings(model, self.config.neftune_alpha)
-
-    def weight(self, example: Example) -> float:
-        return float(example.supervised) if self.config.normalise == "token" else 1.0

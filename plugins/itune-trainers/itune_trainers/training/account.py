@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from itune_trainers.examples import Example
-from itune_trainers.stops import ends
+from itune_trainers.rows.example import Example
+from itune_trainers.rows.stops import ends
 
 
 def untrained_ends(examples: Sequence[Example], stops: Collection[int]) -> int:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from itune_core.api import Context, ModelSource
-from itune_trainers.examples import Examples
 from itune_trainers.forward.base import Forward
+from itune_trainers.rows.examples import Examples
 from itune_trainers.settings import Settings
 
 if TYPE_CHECKING:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from itune_core.api import ModelError, ModelSource
 from itune_trainers.algorithm import Algorithm, Logps
-from itune_trainers.checkpoints import Checkpoints
-from itune_trainers.examples import Examples
 from itune_trainers.forward import forward_of
 from itune_trainers.forward.base import Forward
-from itune_trainers.loop import Desk, Loop, mean_loss
-from itune_trainers.model import open_model
+from itune_trainers.model.opening import open_model
 from itune_trainers.ranks import ALONE, Ranks
+from itune_trainers.rows.examples import Examples
 from itune_trainers.settings import Settings
+from itune_trainers.training.checkpoints import Checkpoints
+from itune_trainers.training.loop import Desk, Loop, mean_loss
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from itune_core.api import DataError
-from itune_trainers.examples import Example
+from itune_trainers.rows.example import Example
 
 
 def with_mismatched(examples: Sequence[Example], max_length: int) -> list[Example]:

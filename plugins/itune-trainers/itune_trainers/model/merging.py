@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from itune_core.api import Architecture, ModelError, ModelSource, RowError, message
 from itune_trainers.forward import forward_of
-from itune_trainers.model import save_model
+from itune_trainers.model.saving import save_model
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

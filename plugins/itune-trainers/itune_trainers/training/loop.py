@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from itune_core.api import ModelError, derive_seed
 from itune_trainers.algorithm import Algorithm, Logps
-from itune_trainers.checkpoints import Checkpoints
-from itune_trainers.early_stopping import LOSS, is_due, standing
-from itune_trainers.examples import Example
 from itune_trainers.forward.base import Forward
-from itune_trainers.model import seeded, trained_tensors
+from itune_trainers.model.opening import trained_tensors
+from itune_trainers.model.seeds import seeded
 from itune_trainers.ranks import wholes
-from itune_trainers.schedule import learning_rate
+from itune_trainers.rows.example import Example
 from itune_trainers.settings import Settings
+from itune_trainers.training.checkpoints import Checkpoints
+from itune_trainers.training.early_stopping import LOSS, is_due, standing
+from itune_trainers.training.schedule import learning_rate
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from itune_trainers.model import seeded
+from itune_trainers.model.seeds import seeded
 
 
 @contextmanager

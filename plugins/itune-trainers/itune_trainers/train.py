@@ -7,19 +7,20 @@ from collections import ChainMap
 from typing import TYPE_CHECKING, Any
 
 from itune_core.api import Context, DataError, Inputs, ModelError, TrainedModel, records
-from itune_trainers.account import gradient_norms, untrained_ends
 from itune_trainers.algorithm import Algorithm
-from itune_trainers.early_stopping import standing
-from itune_trainers.examples import Encoder, Examples, encode
 from itune_trainers.forward import forward_of
 from itune_trainers.forward.base import Forward
-from itune_trainers.model import save_model
-from itune_trainers.order import batches, changes
-from itune_trainers.reference import reference_logps
+from itune_trainers.model.saving import save_model
+from itune_trainers.rows.encoder import Encoder
+from itune_trainers.rows.examples import Examples, encode
+from itune_trainers.rows.order import batches, changes
+from itune_trainers.rows.stops import stop_ids
+from itune_trainers.rows.token_cache import token_cache
 from itune_trainers.settings import MEASURED, Settings, require_device, settle
-from itune_trainers.stops import stop_ids
-from itune_trainers.task import Task, carry_out
-from itune_trainers.token_cache import token_cache
+from itune_trainers.training.account import gradient_norms, untrained_ends
+from itune_trainers.training.early_stopping import standing
+from itune_trainers.training.reference import reference_logps
+from itune_trainers.training.task import Task, carry_out
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -33,7 +34,7 @@ def train(objective: Algorithm, inputs: Inputs, context: Context) -> TrainedMode
     Everything random is derived from ``context.rng``; torch's global generators are left as they were.
 
     Raises:
-        DataError: rows that cannot be trained on, see :func:`~itune_trainers.examples.encode`.
+        DataError: rows that cannot be trained on, see :func:`~itune_trainers.rows.examples.encode`.
         ModelError: the model cannot be opened as asked; the loss is not finite any more; ``E-TRAIN-021`` the
             checkpoints in ``context.scratch`` are of another training.
     """

@@ -14,37 +14,26 @@ from itune_core.api import (
     Kind,
     ModelError,
     ModelSource,
-    Record,
     TrainedModel,
-    conversation,
-    features,
-    feedback,
-    message,
-    preference,
-    ranking,
 )
-from itune_trainers.examples import Example
 from itune_trainers.forward import forward_of
 from itune_trainers.forward.base import Forward
-from itune_trainers.loop import mean_loss
-from itune_trainers.model import seeded, trained_tensors
-from itune_trainers.objective import Objective
+from itune_trainers.model.opening import trained_tensors
+from itune_trainers.model.seeds import seeded
+from itune_trainers.rows.example import Example
+from itune_trainers.rows.stops import stop_ids
+from itune_trainers.selftest.rows import TURNS, messages, rows_for
 from itune_trainers.settings import MEASURED, settle
-from itune_trainers.stops import stop_ids
-from itune_trainers.training import decide, references
+from itune_trainers.train import decide, references
+from itune_trainers.training.loop import mean_loss
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedTokenizerBase
 
     from itune_torch import Encoded
+    from itune_trainers.objective import Objective
 
-TURNS = (
-    ("Which tree keeps its needles in winter?", "The spruce does."),
-    ("And which one loses them?", "The larch, late in autumn."),
-    ("Name a bird that cannot fly.", "An ostrich; it runs instead."),
-    ("How many legs has a spider?", "It has eight."),
-)
 STEPS, KILLED_AT = 4, 2
 ROUNDING = {"float32": 1e-3, "bfloat16": 0.05}
 """How far loss and gradient norm may differ, as a share, between rows run together and one by one."""
@@ -98,7 +87,7 @@ def selftest(objective: Objective, context: Context) -> Iterator[Check]:
         yield from _tried("mask", lambda: _mask(tokenizer))
         yield from _tried("ends", lambda: _ends(tokenizer, stops))
         yield from _tried("isolation", lambda: _isolation(_load(trial, source), tokenizer, config.dtype))
-    rows = _rows(objective)
+    rows = rows_for(objective)
     whole = _Trained(trial, rows, context)
     yield from _tried("accumulation", lambda: _accumulation(trial, rows, context, config.dtype))
     if objective.architecture == "causal" and Kind.CONVERSATION in objective.inputs["train"].kinds:
@@ -242,13 +231,9 @@ def _load(trial: Objective, source: ModelSource) -> Any:
 def _encoded(tokenizer: PreTrainedTokenizerBase, turns: Sequence[tuple[str, str]]) -> Encoded:
     from itune_torch import encode_conversation
 
-    made = encode_conversation(tokenizer, _messages(turns))
+    made = encode_conversation(tokenizer, messages(turns))
     assert made is not None  # there is no bound on its length
     return made
-
-
-def _messages(turns: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    return [turn for ask, say in turns for turn in (message("user", ask), message("assistant", say))]
 
 
 def _stretches(row: Encoded) -> list[tuple[int, int]]:
@@ -284,52 +269,3 @@ def _likelihood(model: Any, rows: Sequence[Encoded]) -> float:
     with torch.no_grad():
         sums, counts = sequence_logprobs(model, [lay_out([row], size)[0].to(device) for row in rows])
     return float((sums.sum() / counts.sum()).item())
-
-
-def _rows(objective: Objective) -> Any:
-    """Four rows of a kind that the trainer takes."""
-    import datasets
-
-    kinds = [kind for kind in objective.inputs["train"].kinds if kind in _MAKE]
-    if not kinds:
-        raise ModelError(
-            "E-TRAIN-082",
-            f"{type(objective).__name__} takes no kind of record that can be made up here",
-            fix=f"choose a trainer of {', '.join(_MAKE)} records",
-        )
-    made = [dict(_MAKE[kinds[0]](place).replace(id=f"row-{place}")) for place in range(len(TURNS))]
-    return datasets.Dataset.from_list(made, features=features(kinds[0]))
-
-
-def _sides(place: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
-    ask, say = TURNS[place]
-    other = TURNS[(place + 1) % len(TURNS)][1]
-    return [message("user", ask)], [message("assistant", say)], [message("assistant", other)]
-
-
-def _pair(place: int) -> Record:
-    return preference(*_sides(place))
-
-
-def _list(place: int) -> Record:
-    asked, good, bad = _sides(place)
-    return ranking(
-        asked,
-        [
-            {"completion": good, "model": None, "score": 1.0},
-            {"completion": bad, "model": None, "score": 0.0},
-        ],
-    )
-
-
-def _verdict(place: int) -> Record:
-    asked, good, bad = _sides(place)
-    return feedback(asked, bad if place % 2 else good, label=place % 2 == 0)
-
-
-_MAKE: dict[Kind, Callable[[int], Record]] = {
-    Kind.CONVERSATION: lambda place: conversation(_messages([TURNS[place]])),
-    Kind.PREFERENCE: _pair,
-    Kind.RANKING: _list,
-    Kind.FEEDBACK: _verdict,
-}

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from itune_core.api import Architecture, ModelError, ModelSource
-from itune_trainers.model import save_model
+from itune_trainers.model.saving import save_model
 from itune_trainers.settings import Lora
-from itune_trainers.trl_settings import TRLSettings
+from itune_trainers.trl.settings import TRLSettings
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from itune_core.api import Context, Drop, Failed, Input, Inputs, Kind, ModelError, RecipeError, TrainedModel, Trainer
-from itune_trainers.trl_alone import left_alone
-from itune_trainers.trl_log import history_of, last_checkpoint, metrics, reporter
-from itune_trainers.trl_models import check_source, check_teacher, new_adapter, reward_model, save, start, weights
-from itune_trainers.trl_rows import KINDS, rows_for
-from itune_trainers.trl_settings import CLASSES, TRLSettings, missing
+from itune_trainers.trl.alone import left_alone
+from itune_trainers.trl.log import history_of, last_checkpoint, metrics, reporter
+from itune_trainers.trl.models import check_source, check_teacher, new_adapter, reward_model, save, start, weights
+from itune_trainers.trl.rows import KINDS, rows_for
+from itune_trainers.trl.settings import CLASSES, TRLSettings, missing
 
 if TYPE_CHECKING:
     from datasets import Dataset

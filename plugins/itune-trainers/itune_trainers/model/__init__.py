@@ -1,0 +1,1 @@
+"""The model that is trained: opened, given an adapter, saved, merged."""
