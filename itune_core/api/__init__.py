@@ -28,10 +28,12 @@ if TYPE_CHECKING:
         Answer,
         AnswerRewards,
         Ask,
+        Choices,
         Completion,
         Embed,
         LogProbs,
         Message,
+        OptionLogProbs,
         Reply,
         Request,
         Rewards,
@@ -53,7 +55,19 @@ if TYPE_CHECKING:
     from itune_core.api.context import Context, Facts, Finished
     from itune_core.api.fields import ComponentConfig, InputFile, ModelRef, Runtime, Secret, StepRef
     from itune_core.api.models import Architecture, ModelSource
-    from itune_core.api.outcomes import Check, Created, Drawn, Drop, Evaluation, Failed, Keep, Mix, TrainedModel, Used
+    from itune_core.api.outcomes import (
+        Check,
+        Created,
+        Drawn,
+        Drop,
+        Evaluation,
+        Failed,
+        Keep,
+        Mix,
+        Rule,
+        TrainedModel,
+        Used,
+    )
     from itune_core.api.randomness import derive_rng, derive_seed
     from itune_core.api.reading import BadRow, HubDataset, Reading, Row, read_rows
     from itune_core.api.resources import Backend, Executor
@@ -66,6 +80,7 @@ __all__ = [
     "Backend",
     "BadRow",
     "Check",
+    "Choices",
     "Completion",
     "Component",
     "ComponentConfig",
@@ -98,6 +113,7 @@ __all__ = [
     "ModelError",
     "ModelRef",
     "ModelSource",
+    "OptionLogProbs",
     "Parts",
     "PluginError",
     "Reading",
@@ -108,6 +124,7 @@ __all__ = [
     "Rewards",
     "Row",
     "RowError",
+    "Rule",
     "Runtime",
     "Scorer",
     "Secret",

@@ -66,6 +66,25 @@ class LogProbs:
 
 
 @dataclass(frozen=True)
+class Choices:
+    """Ask how likely a model begins its answer with each of some options: "yes" or "no", a digit, the name of a side.
+
+    Args:
+        model: name of a language model or of a training step.
+        prompt: messages; ends with a user, tool or system turn.
+        options: texts whose first tokens differ; two that begin with the same token, and an empty one, are a
+            :class:`~itune_core.api.errors.RowError`.
+        max_length: most tokens of prompt and option together; a longer record is a
+            :class:`~itune_core.api.errors.RowError`, nothing is cut.
+    """
+
+    model: str
+    prompt: Sequence[Message]
+    options: Sequence[str]
+    max_length: int = 2048
+
+
+@dataclass(frozen=True)
 class Rewards:
     """Ask a reward model how good each of some answers to one prompt is.
 
@@ -92,7 +111,7 @@ class Embed:
     texts: Sequence[str]
 
 
-Request = Ask | LogProbs | Rewards | Embed
+Request = Ask | LogProbs | Choices | Rewards | Embed
 
 
 @dataclass(frozen=True)
@@ -135,6 +154,25 @@ class TokenLogProbs:
 
 
 @dataclass(frozen=True)
+class OptionLogProbs:
+    """What a :class:`Choices` receives: of each option the natural-log probability of its first token as the first of
+    the answer, over the whole vocabulary. What is missing to a sum of 1 went to answers that were not offered."""
+
+    values: Sequence[float]
+
+    @property
+    def shares(self) -> list[float]:
+        """Probability of each option given that it is one of them; they sum to 1."""
+        largest = max(self.values)
+        weights = [math.exp(value - largest) for value in self.values]
+        total = math.fsum(weights)
+        return [weight / total for weight in weights]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True)
 class AnswerRewards:
     """What a :class:`Rewards` receives: one number per completion, larger is better. Only differences between answers
     to one prompt mean something: a reward model is trained on nothing else."""
@@ -152,4 +190,4 @@ class Vectors:
     values: Sequence[Sequence[float]]
 
 
-Reply = Answer | TokenLogProbs | AnswerRewards | Vectors
+Reply = Answer | TokenLogProbs | OptionLogProbs | AnswerRewards | Vectors

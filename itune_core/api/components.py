@@ -51,11 +51,14 @@ class Input:
         kinds: kinds of record it takes; the core casts where it can (see ``docs/records.md``).
         many: takes several data sets (or all variants of one step), in order.
         required: whether a recipe must give it.
+        scored: whether the columns that the component :meth:`~Component.reads` are columns of this input. Not so: rows
+            that are only measured against, say.
     """
 
     kinds: Sequence[Kind] = ALL_KINDS
     many: bool = False
     required: bool = True
+    scored: bool = True
 
 
 Inputs = Mapping[str, Any]
@@ -256,8 +259,14 @@ class Scorer(Component):
     stage = "scorers"
     columns: ClassVar[Mapping[str, str]] = {"": "float64"}
 
+    @classmethod
+    def columns_for(cls, config: Any) -> Mapping[str, str]:
+        """:attr:`columns` under these settings: some of them, in that order. Override where a setting decides which
+        there are."""
+        return cls.columns
+
     def score(self, record: Record) -> Mapping[str, Any] | PyGenerator[Any, Any, Mapping[str, Any]]:
-        """The value of every part in :attr:`columns`. May be a generator that asks a model.
+        """The value of every part in :meth:`columns_for` its config. May be a generator that asks a model.
 
         Raises:
             RowError: this record has no score; it stays null and stands in the ledger as failed.

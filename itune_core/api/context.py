@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from itune_core.api.asking import Reply, Request
 from itune_core.api.models import ModelSource
-from itune_core.api.outcomes import Failed
+from itune_core.api.outcomes import Failed, Rule
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -46,6 +46,13 @@ class Context(Protocol):
 
         Raises:
             ModelError: it is served by somebody else and has no weights here, or cannot be had (offline).
+        """
+
+    def rule(self, name: str) -> Rule:
+        """The rule that the step `name` left; named by a ``StepRef`` setting.
+
+        Raises:
+            ItuneError: ``E-RUN-021`` that step left none.
         """
 
     def converse(self, dialogues: Iterable[tuple[str, Generator[Any, Any, Any]]]) -> Iterator[Finished]:

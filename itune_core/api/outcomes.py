@@ -6,6 +6,7 @@ The forms make the balance of DESIGN true by construction: a filter cannot chang
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,6 +123,33 @@ class TrainedModel:
 
 
 @dataclass(frozen=True)
+class Rule:
+    """A linear rule over score columns, as an evaluator fits one: ``intercept + sum(coefficient * indicator)``.
+
+    Attributes:
+        target: what it predicts, and on which scale: ``"log inference loss"``.
+        intercept: the prediction where every indicator is 0.
+        coefficients: by indicator; none is a legal rule, that predicts the same of all.
+        indicators: the score column that each was fitted on.
+        notes: figures of the fit, JSON values.
+    """
+
+    target: str
+    intercept: float
+    coefficients: Mapping[str, float]
+    indicators: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def predict(self, values: Mapping[str, float]) -> float:
+        """The prediction for these values of the indicators.
+
+        Raises:
+            KeyError: one that the rule needs is missing.
+        """
+        return self.intercept + math.fsum(weight * values[name] for name, weight in self.coefficients.items())
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What an evaluator gives: figures, and the table of single results they were computed from.
 
@@ -129,11 +157,13 @@ class Evaluation:
         metrics: figure by name and model, ``{model: {metric: number}}``. The empty string stands for "no model".
         table: one flat mapping per record and model; has ``id`` and ``model`` columns.
         failed: records that could not be evaluated, by id.
+        rule: one that was fitted; other steps read it with :meth:`Context.rule`.
     """
 
     metrics: Mapping[str, Mapping[str, float]]
     table: Iterable[Mapping[str, Any]] = ()
     failed: Mapping[str, Failed] = field(default_factory=dict)
+    rule: Rule | None = None
 
 
 @dataclass(frozen=True)

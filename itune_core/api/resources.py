@@ -7,7 +7,18 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from itune_core.api.asking import Answer, AnswerRewards, Ask, Embed, LogProbs, Rewards, TokenLogProbs, Vectors
+from itune_core.api.asking import (
+    Answer,
+    AnswerRewards,
+    Ask,
+    Choices,
+    Embed,
+    LogProbs,
+    OptionLogProbs,
+    Rewards,
+    TokenLogProbs,
+    Vectors,
+)
 from itune_core.api.components import Component
 from itune_core.api.fields import ComponentConfig
 from itune_core.api.models import ModelSource
@@ -47,11 +58,13 @@ class Backend(Component):
     def close(self) -> None:
         """Free what :meth:`open` took."""
 
-    def render(self, request: Ask | LogProbs | Rewards, source: ModelSource | None) -> str:
+    def render(self, request: Ask | LogProbs | Choices | Rewards, source: ModelSource | None) -> str:
         """The text that the model would see, without loading its weights; roles in brackets where a server renders. Of
         several completions, with the first."""
         if isinstance(request, Ask):
             turns = request.messages
+        elif isinstance(request, Choices):
+            turns = request.prompt
         else:
             completion = request.completion if isinstance(request, LogProbs) else request.completions[0]
             turns = [*request.prompt, *completion]
@@ -64,6 +77,10 @@ class Backend(Component):
     def logprobs(self, requests: Sequence[LogProbs]) -> Iterable[TokenLogProbs | Failed]:
         """Score each request's completion tokens."""
         raise TypeError(f"{type(self).__name__} does not give log-probabilities")
+
+    def choices(self, requests: Sequence[Choices]) -> Iterable[OptionLogProbs | Failed]:
+        """Say how likely each request's answer begins with each option."""
+        raise TypeError(f"{type(self).__name__} does not weigh options")
 
     def rewards(self, requests: Sequence[Rewards]) -> Iterable[AnswerRewards | Failed]:
         """Judge each request's completions."""

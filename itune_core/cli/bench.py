@@ -14,6 +14,7 @@ from itune_core.api.errors import RecipeError
 
 if TYPE_CHECKING:
     from itune_core.api.components import Component
+    from itune_core.api.outcomes import Rule
     from itune_core.engine.serving import Served
     from itune_core.plugins.policy import Policy
 
@@ -72,11 +73,16 @@ def bench_context(label: str, seed: int, folder: Path, policy: Policy, *, offlin
         component=label,
         code="",
         models=resolver.find,
+        rules=_no_rule,
         serving=serving,
         mapper=lambda function, items: map_local(function, items, 1),
         part=lambda key, make: _part(folder / key, make),
         report=lambda done, total, figures: None,
     )
+
+
+def _no_rule(name: str) -> Rule:
+    raise RecipeError("E-TRY-006", f"there is no step {name!r} here to have left a rule", fix="try it in a recipe")
 
 
 def _part(folder: Path, make: Any) -> Path:

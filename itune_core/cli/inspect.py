@@ -127,7 +127,7 @@ def _prompt(project: Project, node: StepNode, row: int) -> str:
 
 def _first_request(project: Project, node: StepNode, record: Record) -> Request:
     """What the step's component asks first for this record."""
-    from itune_core.api.asking import Ask, LogProbs, Rewards
+    from itune_core.api.asking import Ask, Choices, LogProbs, Rewards
     from itune_core.api.randomness import derive_rng
 
     component: Any = project.component(node)
@@ -142,6 +142,6 @@ def _first_request(project: Project, node: StepNode, record: Record) -> Request:
     elif node.stage == "evaluators":
         extra = (component.config.models[0],)
     for item in getattr(component, method)(record, *extra):
-        if isinstance(item, (Ask, LogProbs, Rewards)):
+        if isinstance(item, (Ask, LogProbs, Choices, Rewards)):
             return item
     raise RecipeError("E-INSPECT-005", f"{node.name} asks no model for this row", fix="try another row")

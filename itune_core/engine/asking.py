@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from itune_core.api.asking import Ask, Embed, LogProbs, Reply, Request, Rewards
+from itune_core.api.asking import Ask, Choices, Embed, LogProbs, Reply, Request, Rewards
 from itune_core.api.context import Finished
 from itune_core.api.errors import RowError
 from itune_core.api.outcomes import Failed
@@ -42,7 +42,7 @@ class _Open:
                 item = self.dialogue.throw(RowError(reply.message, reply.code))
             else:
                 item = self.dialogue.send(reply)
-            while not isinstance(item, (Ask, LogProbs, Rewards, Embed)):
+            while not isinstance(item, (Ask, LogProbs, Choices, Rewards, Embed)):
                 self.made.append(item)
                 item = self.dialogue.send(None)
             self.pending = item

@@ -10,7 +10,7 @@ from typing import Any
 from itune_core.api.asking import Reply, Request
 from itune_core.api.context import Finished
 from itune_core.api.models import ModelSource
-from itune_core.api.outcomes import Failed
+from itune_core.api.outcomes import Failed, Rule
 from itune_core.api.randomness import derive_rng
 from itune_core.engine import digest
 from itune_core.engine.asking import drive
@@ -29,6 +29,7 @@ class StepContext:
         component: label of the component, ``trainers/dpo``.
         code: its code identity; enters the keys of shared parts.
         models: a model's source by name.
+        rules: a fitted rule by the name of the step that left it.
         serving: answers requests.
         mapper: the executor.
         part: the store's shared parts: (key, make) to folder.
@@ -43,13 +44,15 @@ class StepContext:
         component: str,
         code: str,
         models: Callable[[str], ModelSource],
+        rules: Callable[[str], Rule],
         serving: Serving,
         mapper: Mapper,
         part: Callable[[str, Callable[[Path], None]], Path],
         report: Callable[[int, int | None, Mapping[str, float]], None],
     ) -> None:
         self._scratch, self._seed, self._component, self._code = scratch, seed, component, code
-        self._models, self._serving, self._mapper, self._part, self._report = models, serving, mapper, part, report
+        self._models, self._rules, self._serving = models, rules, serving
+        self._mapper, self._part, self._report = mapper, part, report
 
     @property
     def scratch(self) -> Path:
@@ -60,6 +63,9 @@ class StepContext:
 
     def model(self, name: str) -> ModelSource:
         return self._models(name)
+
+    def rule(self, name: str) -> Rule:
+        return self._rules(name)
 
     def converse(self, dialogues: Iterable[tuple[str, Generator[Any, Any, Any]]]) -> Iterator[Finished]:
         for number, finished in enumerate(drive(dialogues, self._serving.answer), start=1):

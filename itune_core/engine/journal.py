@@ -1,9 +1,9 @@
 """The journal: every model request and its answer, stored before anything is parsed.
 
 A re-run asks only what is missing; failures are not kept; a better parser re-reads old answers. One entry is one
-*question*: a draw of an :class:`Ask`, a :class:`LogProbs`, one completion of a :class:`Rewards`, one text of an
-:class:`Embed`. Its key covers the model's identity, what was asked, the sampling and, where the answer is drawn at
-random, the draw's seed.
+*question*: a draw of an :class:`Ask`, a :class:`LogProbs`, a :class:`Choices`, one completion of a :class:`Rewards`,
+one text of an :class:`Embed`. Its key covers the model's identity, what was asked, the sampling and, where the answer
+is drawn at random, the draw's seed.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from itune_core.api.components import Component
 from itune_core.api.errors import ModelError
 from itune_core.api.fields import INPUT_FILE
 from itune_core.api.models import ModelSource
+from itune_core.api.outcomes import Rule
 from itune_core.api.resources import Backend
 from itune_core.engine import digest, keys
 from itune_core.engine.errors import RunError
@@ -98,7 +99,7 @@ class Project:
         parts = keys.key_parts(
             component,
             node.entry,
-            inputs={name: [self._feed(feed, component) for feed in feeds] for name, feeds in node.inputs.items()},
+            inputs={name: [self._feed(feed, component, name) for feed in feeds] for name, feeds in node.inputs.items()},
             file=self.digests.of,
             model=self.identity,
             step=lambda name: digest.of_value(self.artifacts[name].manifest["outputs"]),
@@ -113,9 +114,9 @@ class Project:
             self.artifacts[node.name] = artifact
         return key, parts
 
-    def _feed(self, feed: Feed, component: Component) -> dict[str, Any]:
+    def _feed(self, feed: Feed, component: Component, which: str) -> dict[str, Any]:
         published = self.artifacts[feed.node].manifest["outputs"][feed.output]
-        wanted = component.reads()
+        wanted = component.reads() if component.inputs[which].scored else ()
         # not from the manifest: what hands a column on may have been made before another scorer filled it
         columns = self.flow.view(feed.node, feed.output).without(ORDER).columns if wanted else {}
         read = {}
@@ -150,6 +151,22 @@ class Project:
             return self.resolver.find(model.config.model, model.config.revision)
         artifact = self.artifacts[name]
         return self._trained(artifact, name)
+
+    def rule(self, name: str) -> Rule:
+        """The rule that a step left.
+
+        Raises:
+            RunError: ``E-RUN-021`` it left none.
+        """
+        found = self.artifacts[name].manifest.get("rule")
+        if found is None:
+            raise RunError(
+                "E-RUN-021",
+                f"the step {name!r} left no rule",
+                why=f"it is a {self.artifacts[name].manifest['component']}, and only some evaluators fit one",
+                fix="name a step that fits one, of evaluators/rule-fit, say",
+            )
+        return Rule(**found)
 
     def _trained(self, artifact: Artifact, name: str) -> ModelSource:
         pointer = artifact.manifest["base"]

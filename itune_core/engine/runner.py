@@ -202,6 +202,7 @@ class _Execution:
             component=node.entry.label,
             code=keys.code_identity(node.entry),
             models=self.project.source,
+            rules=self.project.rule,
             serving=serving,
             mapper=lambda function, items: map_local(function, items, self.options.workers),
             part=self.project.store.part,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from array import array
+from base64 import b64decode, b64encode
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +14,12 @@ from itune_core.api.asking import (
     Answer,
     AnswerRewards,
     Ask,
+    Choices,
     Completion,
     Embed,
     LogProbs,
     Message,
+    OptionLogProbs,
     Reply,
     Request,
     Rewards,
@@ -151,11 +156,13 @@ def _questions(question: Question, seed: Callable[[str, int, int], int]) -> list
     request = question.request
     if isinstance(request, LogProbs):
         return [({"logprobs": [_plain(request.prompt), _plain(request.completion)]}, 0)]
+    if isinstance(request, Choices):
+        return [({"choices": [_plain(request.prompt), list(request.options)]}, 0)]
     if isinstance(request, Rewards):
         prompt = _plain(request.prompt)
         return [({"reward": [prompt, _plain(completion)]}, 0) for completion in request.completions]
     if isinstance(request, Embed):
-        return [({"embed": text}, 0) for text in request.texts]
+        return [({"vector": text}, 0) for text in request.texts]
     asked = {
         "ask": _plain(request.messages),
         "max_tokens": request.max_tokens,
@@ -177,13 +184,16 @@ def _replies(backend: Backend, kind: type, items: Sequence[_Item]) -> Iterable[A
     elif kind is LogProbs:
         for scored in backend.logprobs([item.request for item in items]):  # type: ignore[misc]
             yield scored if isinstance(scored, Failed) else list(scored.values)
+    elif kind is Choices:
+        for weighed in backend.choices([item.request for item in items]):  # type: ignore[misc]
+            yield weighed if isinstance(weighed, Failed) else list(weighed.values)
     elif kind is Rewards:
         for judged in backend.rewards([_with_one_completion(item) for item in items]):
             yield judged if isinstance(judged, Failed) else judged.values[0]
     else:
-        texts = [Embed(item.request.model, (item.question["embed"],)) for item in items]
+        texts = [Embed(item.request.model, (item.question["vector"],)) for item in items]
         for vectors in backend.embed(texts):
-            yield vectors if isinstance(vectors, Failed) else list(vectors.values[0])
+            yield vectors if isinstance(vectors, Failed) else _packed(vectors.values[0])
 
 
 def _with_one_completion(item: _Item) -> Rewards:
@@ -200,6 +210,24 @@ def _assemble(request: Request, answers: Sequence[Any]) -> Reply | Failed:
         return Answer(tuple(Completion(**answer) for answer in answers))
     if isinstance(request, LogProbs):
         return TokenLogProbs(answers[0])
+    if isinstance(request, Choices):
+        return OptionLogProbs(answers[0])
     if isinstance(request, Rewards):
         return AnswerRewards(answers)
-    return Vectors(answers)
+    return Vectors([_unpacked(answer) for answer in answers])
+
+
+def _packed(vector: Sequence[float]) -> str:
+    """A vector as the journal keeps it: float32, which is what models give, in a quarter of the space of digits."""
+    numbers = array("f", vector)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return b64encode(numbers.tobytes()).decode("ascii")
+
+
+def _unpacked(text: str) -> array[float]:
+    numbers = array("f")
+    numbers.frombytes(b64decode(text))
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers

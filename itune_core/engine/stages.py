@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -187,9 +187,10 @@ def scorers(job: Job) -> dict[str, Any]:
     if not isinstance(component, Scorer):
         raise job.broken("is not a Scorer")
     ids = _ids(job.rows)
-    values: dict[str, list[Any]] = {part: [] for part in component.columns}
+    types = component.columns_for(component.config)
+    values: dict[str, list[Any]] = {part: [] for part in types}
     for item, scored in _aligned(job, ids):
-        row = scored if isinstance(scored, Failed) else _score(job, item, scored)
+        row = scored if isinstance(scored, Failed) else _score(job, item, scored, types)
         if isinstance(row, Failed):
             job.ledger.fail(item, row)
         else:
@@ -200,19 +201,18 @@ def scorers(job: Job) -> dict[str, Any]:
     for part, column in values.items():
         name = f"score.{job.step}.{part}" if part else f"score.{job.step}"
         try:
-            columns[name] = pa.array(column, type=getattr(pa, component.columns[part])())
+            columns[name] = pa.array(column, type=getattr(pa, types[part])())
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise job.broken(f"gave a value that is no {component.columns[part]} for {part!r}: {error}") from error
+            raise job.broken(f"gave a value that is no {types[part]} for {part!r}: {error}") from error
     table = pa.table(columns)
     with pa.OSFile(str(job.draft / COLUMNS), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
     return {"inputs": len(ids), "outputs": {"records": _published(job.rows.join(columns))}}
 
 
-def _score(job: Job, item: str, scored: Any) -> Mapping[str, Any] | Failed:
-    parts = job.component.columns.keys()  # type: ignore[attr-defined]
-    if not isinstance(scored, Mapping) or scored.keys() != parts:
-        raise job.broken(f"scored {item} with {scored!r}; it declares the columns {sorted(parts)}")
+def _score(job: Job, item: str, scored: Any, types: Mapping[str, str]) -> Mapping[str, Any] | Failed:
+    if not isinstance(scored, Mapping) or scored.keys() != types.keys():
+        raise job.broken(f"scored {item} with {scored!r}; it declares the columns {sorted(types)}")
     for part, value in scored.items():
         if isinstance(value, float) and not math.isfinite(value):
             return Failed("E-RUN-013", f"the score {part!r} is {value}")
@@ -298,7 +298,12 @@ def evaluators(job: Job) -> dict[str, Any]:
         for row in measured.table:
             named = {**row, "model": job.identity(row["model"]) if row.get("model") else ""}
             stream.write(json.dumps(named, ensure_ascii=False) + "\n")
-    return {"inputs": len(ids), "outputs": {"metrics": {"digest": digest.of_value(metrics)}}, "metrics": metrics}
+    outputs = {"metrics": {"digest": digest.of_value(metrics)}}
+    if measured.rule is None:
+        return {"inputs": len(ids), "outputs": outputs, "metrics": metrics}
+    rule = asdict(measured.rule)
+    outputs["rule"] = {"digest": digest.of_value(rule)}
+    return {"inputs": len(ids), "outputs": outputs, "metrics": metrics, "rule": rule}
 
 
 def _aligned(job: Job, ids: list[str]) -> Iterator[tuple[str, Any]]:

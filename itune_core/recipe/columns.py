@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from itune_core.api.components import Component, Scorer
 from itune_core.recipe import errors
@@ -10,6 +10,7 @@ from itune_core.recipe.errors import Problems
 from itune_core.recipe.expand import Source, Variant
 from itune_core.recipe.kinds import handed_on
 from itune_core.recipe.names import listed, suggestion
+from itune_core.recipe.settings import Settings
 
 PREFIX = "score."
 
@@ -35,9 +36,15 @@ def check_columns(variants: Sequence[Variant], problems: Problems) -> None:
             continue  # another mistake upstream: what is handed on is not known
         _check_reader(variant, component, columns, problems)
         given = frozenset().union(*(columns[source.variant.name] for source in sources))
-        own = {column(variant.draft.part.name, part) for part in getattr(component, "columns", ())}
-        made = own if issubclass(component, Scorer) else frozenset()
+        made = frozenset(column(variant.draft.part.name, part) for part in _parts(component, variant.draft.settings))
         columns[variant.name] = frozenset() if variant.draft.stage in ("formatters", "generators") else given | made
+
+
+def _parts(component: type[Component], settings: Settings | None) -> Iterable[str]:
+    """The columns that a scorer gives; all it may give, where its settings are not known for a mistake in them."""
+    if not issubclass(component, Scorer):
+        return ()
+    return component.columns if settings is None or not settings.valid else component.columns_for(settings.config)
 
 
 def _check_reader(
@@ -47,7 +54,8 @@ def _check_reader(
     if component.reads is Component.reads or draft.settings is None or not draft.settings.valid:
         return
     wanted = [name for name in component(draft.settings.config).reads() if name.startswith(PREFIX)]
-    for source in (source for sources in variant.sources.values() for source in sources):
+    scored = {name for name, spec in component.inputs.items() if spec.scored}
+    for source in (source for name, sources in variant.sources.items() if name in scored for source in sources):
         for name in wanted:
             if name not in columns.get(source.variant.name, {name}):
                 _note(name, source, variant, columns, problems)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from itune_core.api.asking import Ask, LogProbs, Reply, Request, Rewards
+from itune_core.api.asking import Ask, Choices, LogProbs, Reply, Request, Rewards
 from itune_core.api.outcomes import Failed
 from itune_core.api.randomness import derive_seed
 from itune_core.api.resources import Backend
@@ -23,6 +23,8 @@ def answer_with(backend: Backend, seed: int = 0) -> Callable[[Request], Reply | 
             return next(iter(backend.generate([(request, [derive_seed(seed, draw) for draw in range(request.n)])])))
         if isinstance(request, LogProbs):
             return next(iter(backend.logprobs([request])))
+        if isinstance(request, Choices):
+            return next(iter(backend.choices([request])))
         if isinstance(request, Rewards):
             return next(iter(backend.rewards([request])))
         return next(iter(backend.embed([request])))

@@ -13,9 +13,10 @@ from itune_core.api.asking import Reply, Request
 from itune_core.api.context import Finished
 from itune_core.api.errors import ModelError, RowError
 from itune_core.api.models import ModelSource
-from itune_core.api.outcomes import Failed
+from itune_core.api.outcomes import Failed, Rule
 from itune_core.api.randomness import derive_rng
 from itune_core.engine.asking import drive
+from itune_core.engine.errors import RunError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -28,6 +29,7 @@ class BenchContext:
         folder: where scratch and artifacts go.
         reply: answers a request; needed only by components that ask.
         models: model sources by name; needed only by components that load weights.
+        rules: fitted rules by the name of a step; needed only by components that apply one.
         seed: the step seed.
     """
 
@@ -37,9 +39,10 @@ class BenchContext:
         *,
         reply: Callable[[Request], Reply | Failed] | None = None,
         models: Mapping[str, ModelSource] | None = None,
+        rules: Mapping[str, Rule] | None = None,
         seed: int = 0,
     ) -> None:
-        self.folder, self.reply, self.models, self.seed = folder, reply, models or {}, seed
+        self.folder, self.reply, self.models, self.rules, self.seed = folder, reply, models or {}, rules or {}, seed
         self.reported: list[tuple[int, int | None, dict[str, float]]] = []
 
     @property
@@ -55,6 +58,11 @@ class BenchContext:
         if name not in self.models:
             raise ModelError("E-MODEL-001", f"the test bench has no model {name!r}", fix="pass models={name: source}")
         return self.models[name]
+
+    def rule(self, name: str) -> Rule:
+        if name not in self.rules:
+            raise RunError("E-RUN-021", f"the test bench has no rule {name!r}", fix="pass rules={name: Rule(...)}")
+        return self.rules[name]
 
     def converse(self, dialogues: Iterable[tuple[str, Generator[Any, Any, Any]]]) -> Iterator[Finished]:
         return drive(dialogues, lambda wave: [self._reply(question.request) for question in wave])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from itune_core.api import (
     AnswerRewards,
     Ask,
     Backend,
+    Choices,
     Completion,
     Embed,
     Failed,
     LogProbs,
+    OptionLogProbs,
     Rewards,
     TokenLogProbs,
     Vectors,
@@ -55,6 +58,10 @@ class Echo(Backend):
     def logprobs(self, requests: Sequence[LogProbs]) -> Iterable[TokenLogProbs]:
         self.asked += requests
         return [TokenLogProbs([-0.5] * len(request.completion)) for request in requests]
+
+    def choices(self, requests: Sequence[Choices]) -> Iterable[OptionLogProbs]:
+        self.asked += requests
+        return [OptionLogProbs([-1.0 - place for place in range(len(request.options))]) for request in requests]
 
     def rewards(self, requests: Sequence[Rewards]) -> Iterable[AnswerRewards | Failed]:
         for request in requests:
@@ -142,8 +149,34 @@ def test_embeddings_are_kept_by_text(journal: Journal) -> None:
     serving = _serving(journal, backend)
     serving.answer([Question("a", 0, Embed("m", ("x", "yy")))])
     (reply,) = serving.answer([Question("b", 0, Embed("m", ("yy", "zzz")))])
-    assert reply == Vectors([[2.0, 0.0], [3.0, 0.0]])
+    assert isinstance(reply, Vectors)
+    assert list(map(list, reply.values)) == [[2.0, 0.0], [3.0, 0.0]]
     assert [request.texts for request in backend.asked] == [("x",), ("yy",), ("zzz",)]  # type: ignore[attr-defined]
+
+
+def test_a_vector_is_the_same_when_it_is_asked_for_and_when_it_is_recalled(journal: Journal) -> None:
+    """It is kept as float32, so that is what is handed on the first time, too."""
+    backend = Echo()
+    backend.embed = lambda requests: [Vectors([[1 / 3, -2 / 3, 1e-30]])]  # type: ignore[method-assign]
+    serving = _serving(journal, backend)
+    first, again = (serving.answer([Question("a", 0, Embed("m", ("x",)))])[0] for _ in range(2))
+    assert isinstance(first, Vectors)
+    assert first == again
+    assert serving.recalled == 1
+    assert list(first.values[0]) == [struct.unpack("f", struct.pack("f", value))[0] for value in (1 / 3, -2 / 3, 1e-30)]
+
+
+def test_options_are_kept_together_and_in_order(journal: Journal) -> None:
+    asked = [message("user", "Yes or no?")]
+    backend = Echo()
+    serving = _serving(journal, backend)
+    (first,) = serving.answer([Question("a", 0, Choices("m", asked, ("Yes", "No")))])
+    assert first == OptionLogProbs([-1.0, -2.0])
+    (again,) = serving.answer([Question("b", 0, Choices("m", asked, ("Yes", "No")))])
+    assert again == first
+    assert len(backend.asked) == 1
+    serving.answer([Question("b", 0, Choices("m", asked, ("No", "Yes")))])
+    assert len(backend.asked) == 2
 
 
 def test_rewards_are_kept_by_completion(journal: Journal) -> None:

@@ -7,7 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
-from itune_core.api.asking import Answer, AnswerRewards, Ask, Embed, LogProbs, Rewards, TokenLogProbs, Vectors
+from itune_core.api.asking import (
+    Answer,
+    AnswerRewards,
+    Ask,
+    Choices,
+    Embed,
+    LogProbs,
+    OptionLogProbs,
+    Rewards,
+    TokenLogProbs,
+    Vectors,
+)
 from itune_core.api.errors import ItuneError
 from itune_core.api.models import Architecture, ModelSource
 from itune_core.api.outcomes import Failed
@@ -19,10 +30,11 @@ from itune_core.testing.sample_records import samples
 from itune_core.testing.subject import Subject
 from itune_core.testing.verdict import does_not_apply, fail
 
-Ability = Literal["generate", "logprobs", "rewards", "embed"]
+Ability = Literal["generate", "logprobs", "choices", "rewards", "embed"]
 REPLY: dict[str, type] = {
     "generate": Answer,
     "logprobs": TokenLogProbs,
+    "choices": OptionLogProbs,
     "rewards": AnswerRewards,
     "embed": Vectors,
 }
@@ -54,8 +66,8 @@ class BackendSubject(Subject):
         declared: Sequence[Ability] | None = self.case.abilities
         if declared is not None:
             return declared
-        both: Sequence[Ability] = ("generate", "logprobs")
-        return [ability for ability in both if getattr(self.loaded, ability) is not getattr(Backend, ability)]
+        own: Sequence[Ability] = ("generate", "logprobs", "choices")
+        return [ability for ability in own if getattr(self.loaded, ability) is not getattr(Backend, ability)]
 
     def opened(self, changes: Mapping[str, Any] = {}) -> Backend:
         """A new instance, open."""
@@ -68,6 +80,8 @@ class BackendSubject(Subject):
         rows = list(self.case.rows) or samples(Kind.CONVERSATION)
         if ability == "logprobs":
             return [LogProbs(MODEL, row["messages"][:-1], row["messages"][-1:]) for row in rows]
+        if ability == "choices":
+            return [Choices(MODEL, row["messages"][:-1], ["Yes", "No"]) for row in rows]
         if ability == "rewards":
             answers = [row["messages"][-1:] for row in rows]
             return [
@@ -104,7 +118,8 @@ class BackendConformance(Conformance):
 
     Attributes:
         rows: conversations whose questions are asked and whose answers are scored; empty: the kit's.
-        abilities: which of the four methods are tested; None: ``generate`` and ``logprobs``, as far as it has them.
+        abilities: which of its methods are tested; None: ``generate``, ``logprobs`` and ``choices``, as far as it has
+            them.
             ``["rewards"]`` alone is tested with a reward model of two layers.
         numeric: ``"tolerance"`` where numbers may differ by rounding between batches.
     """
@@ -116,7 +131,8 @@ class BackendConformance(Conformance):
     numeric: ClassVar[Numeric] = "tolerance"
 
     def test_it_gives_replies_of_the_right_kind(self, subject: BackendSubject) -> None:
-        """An Answer with as many draws as seeds, TokenLogProbs of numbers up to 0, AnswerRewards with a number for each
+        """An Answer with as many draws as seeds, TokenLogProbs of numbers up to 0, OptionLogProbs of probabilities that
+        sum to 1 at most, AnswerRewards with a number for each
         completion, Vectors of length 1."""
         backend = subject.opened()
         for ability in subject.abilities:
@@ -228,6 +244,9 @@ def _wrong(request: Any, reply: Any) -> str | None:
     elif isinstance(reply, TokenLogProbs):
         if not reply.values or not all(math.isfinite(value) and value <= 0 for value in reply.values):
             return "no log-probabilities, or some that are not finite or above 0"
+    elif isinstance(reply, OptionLogProbs):
+        if len(reply) != len(request.options) or math.fsum(map(math.exp, reply.values)) > 1 + 1e-6:
+            return f"{reply.values!r} for {len(request.options)} options"
     elif isinstance(reply, AnswerRewards):
         if len(reply) != len(request.completions) or not all(map(math.isfinite, reply.values)):
             return f"{reply.values!r} for {len(request.completions)} completions"
@@ -245,4 +264,6 @@ def _too_long(ability: str) -> Any:
     answer = [message("assistant", "Yes.")]
     if ability == "rewards":
         return Rewards(MODEL, turns, [answer], max_length=1_000_000)
+    if ability == "choices":
+        return Choices(MODEL, turns, ["Yes", "No"], max_length=1_000_000)
     return LogProbs(MODEL, turns, answer, max_length=1_000_000)

@@ -56,12 +56,27 @@ def score(
         yield row if isinstance(row, Failed) else TokenLogProbs(next(found))
 
 
-def batches(rows: Sequence[Encoded], max_batch: int, *, isolated: bool) -> list[Batch]:
-    """The rows in order, joined if the model keeps joined rows apart; else padded, at most `max_batch` at once."""
+def batches(
+    rows: Sequence[Encoded],
+    together: Sequence[int] | None = None,
+    *,
+    max_batch: int,
+    isolated: bool,
+    shares: bool = False,
+) -> list[Batch]:
+    """The rows in order, joined if the model keeps joined rows apart; else padded, at most `max_batch` at once.
+
+    Args:
+        rows: encoded rows.
+        together: how many rows in a row begin alike; what they have in common is read once, if the model `shares`.
+        max_batch: most rows that are padded to one length.
+        isolated: whether joined rows do not read each other.
+        shares: whether rows may share what they begin with.
+    """
     from itune_torch import lay_out, pad
 
     if isolated:
-        return lay_out(rows, max_tokens=JOINED)
+        return lay_out(rows, max_tokens=JOINED, together=together if shares else None)
     return [pad(rows[start : start + max_batch]) for start in range(0, len(rows), max_batch)]
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from itune_backends import scoring, seq2seq
+from itune_backends import choosing, scoring, seq2seq
 from itune_backends.answering import answer, prompt_ids
 from itune_backends.embedding import vectors
 from itune_backends.judging import judge, one_by_one
@@ -17,12 +17,14 @@ from itune_core.api import (
     AnswerRewards,
     Ask,
     Backend,
+    Choices,
     Embed,
     Facts,
     Failed,
     LogProbs,
     ModelError,
     ModelSource,
+    OptionLogProbs,
     Rewards,
     Runtime,
     TokenLogProbs,
@@ -80,6 +82,7 @@ class Transformers(Backend):
         self._judge: Any = None
         self._embedder: Any = None
         self._isolated: bool | None = None
+        self._shares: bool | None = None
         self._seq2seq = False
 
     def settle(self, facts: Facts) -> Any:
@@ -122,7 +125,7 @@ class Transformers(Backend):
 
     def close(self) -> None:
         """Let go of the weights."""
-        self._model = self._tokenizer = self._judge = self._embedder = self._isolated = None
+        self._model = self._tokenizer = self._judge = self._embedder = self._isolated = self._shares = None
 
     def generate(self, requests: Sequence[tuple[Ask, Sequence[int]]]) -> Iterator[Answer | Failed]:
         """Answer each question, with one draw a seed."""
@@ -154,6 +157,29 @@ class Transformers(Backend):
             lay=partial(lay, max_batch=self.config.max_batch),
         )
 
+    def choices(self, requests: Sequence[Choices]) -> Iterator[OptionLogProbs | Failed]:
+        """Say how likely each request's answer begins with each option. Causal models read a prompt once for all its
+        options, where they can; others once an option."""
+        from itune_torch import prefixes_can_be_shared
+
+        model = self._loaded(self._model, "weigh options")
+        lay: Callable[..., Any]
+        if self._seq2seq:
+            encode, lay = seq2seq.encode, lambda rows, _: seq2seq.batches(model, rows, self.config.max_batch)
+        else:
+            if self._shares is None:
+                self._shares = prefixes_can_be_shared(model)
+            lay = partial(
+                scoring.batches,
+                isolated=self._keeps_rows_apart(model),
+                shares=self._shares,
+                max_batch=self.config.max_batch,
+            )
+            encode = scoring.encode
+        return choosing.choose(
+            model, requests, encode=partial(encode, self._tokenizer, context=_context(model)), lay=lay
+        )
+
     def rewards(self, requests: Sequence[Rewards]) -> Iterator[AnswerRewards | Failed]:
         """Judge each request's completions, each as what a trainer would read after the prompt."""
         model = self._loaded(self._judge, "judge answers")
@@ -168,13 +194,15 @@ class Transformers(Backend):
         """Embed each request's texts."""
         return vectors(self._loaded(self._embedder, "embed texts"), requests, max_batch=self.config.max_batch)
 
-    def render(self, request: Ask | LogProbs | Rewards, source: ModelSource | None) -> str:
+    def render(self, request: Ask | LogProbs | Choices | Rewards, source: ModelSource | None) -> str:
         """The text behind the tokens that the model would read; only its tokenizer is loaded."""
         from itune_torch import is_seq2seq
 
         if source is None:
             return super().render(request, source)
         tokenizer, reads = self._load_tokenizer(source), is_seq2seq(source)
+        if isinstance(request, Choices):
+            request = Ask(request.model, request.prompt)
         if isinstance(request, Rewards):
             request = one_by_one(request)[0]
         if isinstance(request, Ask):
