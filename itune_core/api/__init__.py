@@ -53,7 +53,7 @@ if TYPE_CHECKING:
         Trainer,
     )
     from itune_core.api.context import Context, Facts, Finished
-    from itune_core.api.fields import ComponentConfig, InputFile, ModelRef, Runtime, Secret, StepRef
+    from itune_core.api.fields import ComponentConfig, Function, InputFile, ModelRef, Runtime, Secret, StepRef
     from itune_core.api.models import Architecture, ModelSource
     from itune_core.api.outcomes import (
         Check,
@@ -98,6 +98,7 @@ __all__ = [
     "Filter",
     "Finished",
     "Formatter",
+    "Function",
     "Generator",
     "HubDataset",
     "Input",

@@ -55,6 +55,9 @@ class Context(Protocol):
             ItuneError: ``E-RUN-021`` that step left none.
         """
 
+    def function(self, value: str) -> Callable[..., Any]:
+        """The function that a ``Function`` setting names, imported; the project has let its distribution in."""
+
     def converse(self, dialogues: Iterable[tuple[str, Generator[Any, Any, Any]]]) -> Iterator[Finished]:
         """Run dialogues (generators that yield requests and receive replies) and give each back, in order, finished.
 

@@ -6,6 +6,8 @@ type                      meaning                                               
 :data:`InputFile`         a path, glob or folder to read                         the files' content
 :data:`ModelRef`          a name under ``models:`` or a training step            the model's identity
 :data:`StepRef`           a step whose artifact is read                          that artifact's digest
+:data:`Function`          ``package.module:function`` of an installed      its distribution's code
+                          distribution that the project allows
 :data:`Secret`            ``env:NAME`` or ``file:PATH``; read when used          nothing
 ``Runtime[T]``            how the work is done, not what comes out               nothing
 anything else             a setting                                              its value
@@ -34,13 +36,14 @@ class Marker:
         return f"<{self.name}>"
 
 
-INPUT_FILE, MODEL_REF, STEP_REF, SECRET, RUNTIME = map(
-    Marker, ("input file", "model reference", "step reference", "secret", "runtime")
+INPUT_FILE, MODEL_REF, STEP_REF, FUNCTION, SECRET, RUNTIME = map(
+    Marker, ("input file", "model reference", "step reference", "function", "secret", "runtime")
 )
 
 InputFile = Annotated[str, INPUT_FILE]
 ModelRef = Annotated[str, MODEL_REF]
 StepRef = Annotated[str, STEP_REF]
+Function = Annotated[str, FUNCTION]
 Secret = Annotated[str, SECRET]
 
 T = TypeVar("T")

@@ -59,6 +59,7 @@ def bench_context(label: str, seed: int, folder: Path, policy: Policy, *, offlin
     from itune_core.engine.local import map_local
     from itune_core.engine.models import Resolver
     from itune_core.engine.serving import Serving
+    from itune_core.plugins import functions
 
     resolver = Resolver(FileDigests(folder / "digests.json"), offline, Path.cwd())
     facts = MachineFacts(folder / "machine.json")
@@ -74,6 +75,7 @@ def bench_context(label: str, seed: int, folder: Path, policy: Policy, *, offlin
         code="",
         models=resolver.find,
         rules=_no_rule,
+        functions=lambda value: functions.load(value, policy),
         serving=serving,
         mapper=lambda function, items: map_local(function, items, 1),
         part=lambda key, make: _part(folder / key, make),

@@ -30,6 +30,7 @@ class StepContext:
         code: its code identity; enters the keys of shared parts.
         models: a model's source by name.
         rules: a fitted rule by the name of the step that left it.
+        functions: a function by what a setting calls it.
         serving: answers requests.
         mapper: the executor.
         part: the store's shared parts: (key, make) to folder.
@@ -45,13 +46,14 @@ class StepContext:
         code: str,
         models: Callable[[str], ModelSource],
         rules: Callable[[str], Rule],
+        functions: Callable[[str], Callable[..., Any]],
         serving: Serving,
         mapper: Mapper,
         part: Callable[[str, Callable[[Path], None]], Path],
         report: Callable[[int, int | None, Mapping[str, float]], None],
     ) -> None:
         self._scratch, self._seed, self._component, self._code = scratch, seed, component, code
-        self._models, self._rules, self._serving = models, rules, serving
+        self._models, self._rules, self._functions, self._serving = models, rules, functions, serving
         self._mapper, self._part, self._report = mapper, part, report
 
     @property
@@ -66,6 +68,9 @@ class StepContext:
 
     def rule(self, name: str) -> Rule:
         return self._rules(name)
+
+    def function(self, value: str) -> Callable[..., Any]:
+        return self._functions(value)
 
     def converse(self, dialogues: Iterable[tuple[str, Generator[Any, Any, Any]]]) -> Iterator[Finished]:
         for number, finished in enumerate(drive(dialogues, self._serving.answer), start=1):

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from itune_core.api.components import Component
-from itune_core.api.fields import INPUT_FILE, MODEL_REF, RUNTIME, SECRET, STEP_REF, marked
+from itune_core.api.fields import FUNCTION, INPUT_FILE, MODEL_REF, RUNTIME, SECRET, STEP_REF, marked
 from itune_core.api.reading import find_files
 from itune_core.engine import digest
+from itune_core.plugins import functions
 from itune_core.plugins.catalog import Entry
 from itune_core.plugins.sources import source_files
 
@@ -86,7 +87,9 @@ def key_parts(
         "format": FORMAT,
         "component": entry.label,
         "code": code_identity(entry),
-        "config": settings(component.config, {INPUT_FILE: contents(file), MODEL_REF: model, STEP_REF: step}),
+        "config": settings(
+            component.config, {INPUT_FILE: contents(file), MODEL_REF: model, STEP_REF: step, FUNCTION: _function}
+        ),
         "inputs": inputs,
         "seed": seed,
         "wrappers": list(wrappers),
@@ -102,6 +105,10 @@ def code_identity(entry: Entry) -> str:
         return f"{entry.distribution}=={entry.version}"
     sources = {name: digest.of_file(path) for name, path in source_files(package)}
     return f"{entry.distribution} editable {digest.of_value(sources)}"
+
+
+def _function(value: str) -> str:
+    return f"{value} of {code_identity(functions.find(value))}"
 
 
 class Change(NamedTuple):

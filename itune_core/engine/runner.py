@@ -31,6 +31,7 @@ from itune_core.engine.serving import Serving
 from itune_core.engine.stages import EXECUTE, Job
 from itune_core.engine.store import Artifact, write_manifest
 from itune_core.engine.views import View
+from itune_core.plugins import functions
 from itune_core.plugins.session import Observers, Session
 from itune_core.recipe.plan import Plan, StepNode
 
@@ -203,6 +204,7 @@ class _Execution:
             code=keys.code_identity(node.entry),
             models=self.project.source,
             rules=self.project.rule,
+            functions=lambda value: functions.load(value, self.project.plan.policy),
             serving=serving,
             mapper=lambda function, items: map_local(function, items, self.options.workers),
             part=self.project.store.part,

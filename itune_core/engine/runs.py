@@ -48,7 +48,8 @@ class RunRecord:
         folder = home.runs / f"{stamp}-{plan.name}-{secrets.token_hex(3)}"
         folder.mkdir(parents=True)
         shutil.copy(plan.file, folder / "recipe.yaml")
-        entries = [node.entry for node in plan.nodes.values()] + [model.entry for model in plan.models.values()]
+        entries = [entry for node in plan.nodes.values() for entry in (node.entry, *node.functions)]
+        entries += [model.entry for model in plan.models.values()]
         record = cls(
             folder,
             {

@@ -47,11 +47,12 @@ def load(entry: Entry, policy: Policy) -> type[Any]:
 
 @cache
 def _load(entry: Entry) -> type[Any]:
-    loaded = _import(entry)
+    loaded = import_entry(entry)
     return check_extension_class(loaded, entry) if entry.stage == "extensions" else check_component(loaded, entry)
 
 
-def _import(entry: Entry) -> object:
+def import_entry(entry: Entry) -> object:
+    """What `entry` names, imported. No policy is asked, and no contract held to: that is :func:`load`."""
     module, _, attribute = entry.value.partition("[")[0].replace(" ", "").partition(":")
     try:
         loaded: object = importlib.import_module(module)

@@ -70,9 +70,20 @@ def check(entry: Entry, policy: Policy, core_version: str = __version__) -> None
         core_version: version of itune-core that the entry must accept.
 
     Raises:
+        PluginError: as :func:`check_leave`; ``E-PLUGIN-012`` it does not bound itune-core from above; ``E-PLUGIN-011``
+            its bound excludes `core_version`.
+    """
+    check_leave(entry, policy)
+    if canonicalize_name(entry.distribution) != CORE:
+        _check_bound(entry, core_version)
+
+
+def check_leave(entry: Entry, policy: Policy) -> None:
+    """Pass, or say why the project does not let `entry` in.
+
+    Raises:
         PluginError: ``E-PLUGIN-013`` its metadata is damaged; ``E-LOCK-020`` there is a lock and its distribution is
-            not in it; ``E-PLUGIN-010`` there is none, and its distribution is not in the allow-list; ``E-PLUGIN-012``
-            it does not bound itune-core from above; ``E-PLUGIN-011`` its bound excludes `core_version`.
+            not in it; ``E-PLUGIN-010`` there is none, and its distribution is not in the allow-list.
     """
     if entry.distribution == UNKNOWN:
         raise PluginError(
@@ -104,7 +115,6 @@ def check(entry: Entry, policy: Policy, core_version: str = __version__) -> None
             fix=f"if you trust it, for one command: itune run RECIPE --allow {name}; "
             f"for the project, in the recipe: plugins: {{allow: [{', '.join([*more, name])}]}}",
         )
-    _check_bound(entry, core_version)
 
 
 def _check_bound(entry: Entry, core_version: str) -> None:

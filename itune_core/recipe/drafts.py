@@ -9,8 +9,9 @@ from typing import Any
 
 from itune_core.api.components import Component
 from itune_core.api.errors import PluginError
-from itune_core.api.fields import MODEL_REF, STEP_REF
+from itune_core.api.fields import FUNCTION, MODEL_REF, STEP_REF
 from itune_core.api.hookspecs import RESOURCES, STAGES
+from itune_core.plugins import functions
 from itune_core.plugins.catalog import Entry
 from itune_core.plugins.policy import Policy
 from itune_core.recipe import errors
@@ -51,6 +52,13 @@ class Library:
             self.problems.adopt(found, at, path)
             return None
         return found
+
+    def function(self, value: str, at: Node, path: TreePath) -> None:
+        """Import a function that a setting names; what is wrong with it is noted."""
+        try:
+            functions.load(value, self._policy)
+        except PluginError as error:
+            self.problems.adopt(error, at, path)
 
 
 @dataclass(frozen=True)
@@ -112,6 +120,9 @@ def _draft(step: Part, choice: Choice, recipe: Recipe, library: Library) -> Draf
         settings = read_settings(
             component, label, node, lambda place: step.where("with", *place), library.folder, problems
         )
+        for item in settings.marked:
+            if item.marker is FUNCTION:
+                library.function(item.value, node.nearest(item.place), step.where("with", *item.place))
     seed = read_value(step.seed, step.where("seed"), seed_value, problems) if step.seed else None
     failed = read_value(step.max_failed, step.where("max_failed"), share_value, problems) if step.max_failed else None
     return Draft(

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from itune_core.api.components import Component
-from itune_core.api.fields import INPUT_FILE, MODEL_REF
+from itune_core.api.fields import FUNCTION, INPUT_FILE, MODEL_REF
 from itune_core.api.records import Kind
 from itune_core.api.resources import Backend
-from itune_core.plugins import catalog, loader
+from itune_core.plugins import catalog, functions, loader
 from itune_core.plugins.catalog import Entry
 from itune_core.plugins.locks import drift
 from itune_core.plugins.locks import lock as lockfile
@@ -84,6 +84,7 @@ class StepNode:
         inputs: what feeds each input, in the order in which the component declares them.
         models: nodes whose model a setting refers to, in order, each once.
         steps: nodes whose artifact a setting refers to, in order, each once.
+        functions: that settings name, and what they are installed from.
         kinds: of the records it gives: one, or those that it mixes; none for trainers and evaluators.
         seed, max_failed: in force here.
         line: of the step in the recipe's file.
@@ -100,6 +101,7 @@ class StepNode:
     inputs: Mapping[str, tuple[Feed, ...]]
     models: tuple[str, ...]
     steps: tuple[str, ...]
+    functions: tuple[Entry, ...]
     kinds: tuple[Kind, ...]
     seed: int
     max_failed: float
@@ -281,6 +283,7 @@ def _step(variant: Variant, kinds: Kinds, recipe: Recipe, folder: Path) -> StepN
         inputs={name: tuple(map(_feed, flows[name])) for name in draft.component.inputs if name in flows},
         models=tuple(dict.fromkeys(name for is_model, names in references if is_model for name in names)),
         steps=tuple(dict.fromkeys(name for is_model, names in references if not is_model for name in names)),
+        functions=tuple(functions.find(item.value) for item in draft.settings.marked if item.marker is FUNCTION),
         kinds=kinds.of.get(variant.name, ()),
         seed=draft.seed,
         max_failed=draft.max_failed,

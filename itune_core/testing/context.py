@@ -17,6 +17,8 @@ from itune_core.api.outcomes import Failed, Rule
 from itune_core.api.randomness import derive_rng
 from itune_core.engine.asking import drive
 from itune_core.engine.errors import RunError
+from itune_core.plugins import functions
+from itune_core.plugins.policy import Policy
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -63,6 +65,9 @@ class BenchContext:
         if name not in self.rules:
             raise RunError("E-RUN-021", f"the test bench has no rule {name!r}", fix="pass rules={name: Rule(...)}")
         return self.rules[name]
+
+    def function(self, value: str) -> Callable[..., Any]:
+        return functions.load(value, Policy.of([functions.find(value).distribution]))
 
     def converse(self, dialogues: Iterable[tuple[str, Generator[Any, Any, Any]]]) -> Iterator[Finished]:
         return drive(dialogues, lambda wave: [self._reply(question.request) for question in wave])

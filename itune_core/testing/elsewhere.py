@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from itune_core.api.asking import Reply, Request
 from itune_core.api.models import ModelSource
-from itune_core.api.outcomes import Failed
+from itune_core.api.outcomes import Failed, Rule
 from itune_core.testing.lending import LendingContext, spelt
 from itune_core.testing.watch import Sandbox
 
@@ -38,6 +38,7 @@ class Errand:
         label, views, folder, rows: as there.
         replies: what the models said in the first trial, by request; the models themselves stay here.
         models: model sources by name.
+        rules: fitted rules by the name of a step.
         seed: the step seed.
         bench: folder of the bench.
         sandbox: folder of the sandbox it lives in.
@@ -51,6 +52,7 @@ class Errand:
     rows: Sequence[str]
     replies: Mapping[str, Reply | Failed]
     models: Mapping[str, ModelSource]
+    rules: Mapping[str, Rule]
     seed: int
     bench: Path
     sandbox: Path
@@ -113,7 +115,7 @@ def _other_hashes() -> Iterator[None]:
 def _do(errand: Errand) -> Trial | Mishap:
     from itune_core.testing.trial import run
 
-    bench = LendingContext(errand.bench, reply=errand.reply, models=errand.models, seed=errand.seed)
+    bench = LendingContext(errand.bench, reply=errand.reply, models=errand.models, rules=errand.rules, seed=errand.seed)
     with Sandbox(errand.sandbox).entered():
         try:
             component = errand.component() if errand.config is None else errand.component(errand.config)

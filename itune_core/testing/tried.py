@@ -149,6 +149,7 @@ class RowSubject(Subject):
                 self.ids if self.stage == "formatters" else (),
                 self.bench_of_first.replies,
                 self.models,
+                self.case.rules,
                 SEED,
                 self.place("bench"),
                 self.sandbox.folder,
@@ -158,7 +159,13 @@ class RowSubject(Subject):
     def bench(self, *, workers: int = 1, refused: tuple[str, int] | None = None) -> LendingContext:
         """A bench with the models that the component names."""
         return LendingContext(
-            self.place("bench"), reply=self.reply, models=self.models, seed=SEED, workers=workers, refused=refused
+            self.place("bench"),
+            reply=self.reply,
+            models=self.models,
+            rules=self.case.rules,
+            seed=SEED,
+            workers=workers,
+            refused=refused,
         )
 
     @cached_property

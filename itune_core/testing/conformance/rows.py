@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from itune_core.api.errors import ItuneError, RowError
+from itune_core.api.outcomes import Rule
 from itune_core.engine.errors import RunError
 from itune_core.testing.comparing import Numeric, difference, plain
 from itune_core.testing.conformance.component import Conformance, after_all_trials, for_its_author
@@ -31,6 +32,7 @@ class RowsConformance(Conformance):
             first kind that its first input takes.
         count: how many of them are used; None: all.
         columns: more columns of the rows, score columns say: values by name, repeated to the number of rows.
+        rules: fitted rules by the name of a step, for a component with a ``StepRef`` that reads one.
         reply: answers its requests in place of the two-layer model: a method ``reply(self, request)`` that gives an
             ``Answer``, ``TokenLogProbs``, ``AnswerRewards``, ``Vectors`` or ``Failed``.
         order: ``"free"``: what it says of a row does not depend on where the row stands; ``"defined"``: it does, on
@@ -43,6 +45,7 @@ class RowsConformance(Conformance):
 
     rows: Sequence[Any] = ()
     count: ClassVar[int | None] = None
+    rules: Mapping[str, Rule] = {}
     columns: Mapping[str, Sequence[Any]] = {}
     order: ClassVar[Literal["free", "defined"]] = "free"
     scope: ClassVar[Literal["row", "group", "whole"]] = "row"
