@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from itune_core.api.randomness import derive_rng, derive_seed
     from itune_core.api.reading import BadRow, HubDataset, Reading, Row, read_rows
     from itune_core.api.resources import Backend, Executor
+    from itune_core.api.templates import Prompt, Template
 
 __all__ = [
     "Answer",
@@ -117,6 +118,7 @@ __all__ = [
     "OptionLogProbs",
     "Parts",
     "PluginError",
+    "Prompt",
     "Reading",
     "RecipeError",
     "Record",
@@ -130,6 +132,7 @@ __all__ = [
     "Scorer",
     "Secret",
     "StepRef",
+    "Template",
     "TokenLogProbs",
     "TrainedModel",
     "Trainer",
@@ -152,7 +155,18 @@ __all__ = [
     "text",
 ]
 
-_LATER = ("asking", "components", "context", "fields", "models", "outcomes", "randomness", "reading", "resources")
+_LATER = (
+    "asking",
+    "components",
+    "context",
+    "fields",
+    "models",
+    "outcomes",
+    "randomness",
+    "reading",
+    "resources",
+    "templates",
+)
 """Modules imported when one of their names is first asked for: they cost pydantic and thirty classes, and ``itune
 plugins list`` needs none of them. A function named as its module is (``records``, ``parts``) cannot wait: importing the
 module would hide it."""

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from itune_core.api import ComponentConfig, RowError
+from itune_core.api import Template as Jinja
 from itune_formatters.instructions.paths import at, steps
-from itune_formatters.instructions.sandbox import compiled, printed, render
 
 
 def _is_path(path: str) -> str:
@@ -21,7 +21,7 @@ def _is_path(path: str) -> str:
 
 def _is_template(source: str) -> str:
     try:
-        compiled(source)
+        Jinja(source).check()
     except ValueError as error:
         raise ValueError(f"a Jinja template ({error})") from error
     return source
@@ -85,7 +85,7 @@ def read(value: str | Constant | Template | Choice, row: Mapping[str, Any]) -> A
     """What `value` says of `row`.
 
     Raises:
-        RowError: ``E-FORMAT-031`` no such field; ``E-FORMAT-032`` no such choice; ``E-FORMAT-033``, ``E-FORMAT-034``
+        RowError: ``E-FORMAT-031`` no such field; ``E-FORMAT-032`` no such choice; ``E-DATA-033``, ``E-DATA-034``
             the template fails for this row.
     """
     if isinstance(value, str):
@@ -93,14 +93,17 @@ def read(value: str | Constant | Template | Choice, row: Mapping[str, Any]) -> A
     if isinstance(value, Constant):
         return value.constant
     if isinstance(value, Template):
-        return render(value.template, row)
+        fields = dict(row)
+        return Jinja(value.template).render({"row": fields, **fields})
     return _chosen(value, row)
 
 
 def taken(value: str | Constant | Template | Choice, row: Mapping[str, Any]) -> frozenset[str]:
     """The fields of `row` that stand whole in what `value` says; others that it reads may stand there in part."""
     if isinstance(value, Template):
-        return frozenset(name for name in printed(value.template) if isinstance(row.get(name), (str, int, float)))
+        return frozenset(
+            name for name in Jinja(value.template).printed() if isinstance(row.get(name), (str, int, float))
+        )
     return frozenset({value} if isinstance(value, str) and value in row else ())
 
 
