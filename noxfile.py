@@ -33,11 +33,23 @@ TEST_TOOLS = [
     "ruff",
     "uv",
     "tensorboardX",
+    "rouge-score",
+    "scikit-learn",
+    "faiss-cpu",
+    "flaml[blendsearch]",
+    "matplotlib",
+    "kiwipiepy",
+    "lexical-diversity",
+    "lexicalrichness",
+    "rjieba",
+    "sudachidict-small",
+    "sudachipy",
 ]
 # The kit that is described needs pytest, and the smallest recipe of trainers/trl is checked against TRL.
 DOCS_TOOLS = ["sphinx", "myst-parser", "furo", "sphinx-copybutton", "pytest", "trl"]
 BENCHMARKS = ["startup", "plugins", "hooks", "lock", "formatting", "mixing", "quickstart", "overhead"]
 BENCHMARKS += ["sft_vs_trl", "dpo_vs_trl", "objectives_vs_trl", "rrhf_vs_plain", "second_run"]
+BENCHMARKS += ["novelty", "near_duplicates", "text_scores", "diverse", "perplexity"]
 
 
 def _install_workspace(session: nox.Session, *tools: str) -> None:
@@ -130,7 +142,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Benchmarks against the named peers; prints tables and writes benchmarks/results/*.json."""
-    _install_workspace(session, "trl", "hatchling", "editables")
+    _install_workspace(session, "trl", "hatchling", "editables", "datasketch", "rouge-score")
     _quiet_environment(session)
     session.env["OMP_NUM_THREADS"] = "1"
     for name in session.posargs or BENCHMARKS:
@@ -148,6 +160,29 @@ def study(session: nox.Session) -> None:
     data = os.environ.get("ITUNE_TEST_DATA", str(ROOT.parent / "shared" / "data"))
     recipe = "examples/objectives/recipe.yaml"
     session.run("itune", "run", recipe, "--set", f"vars.data={Path(data).resolve()}", *session.posargs)
+
+
+@nox.session
+def mining(session: nox.Session) -> None:
+    """InstructMining, whole: the rule, its validation, the best size (hours; stopped, it goes on where it was).
+
+    The rows are those of ``ITUNE_TEST_DATA``; arguments go to every ``itune run``. What was found is shown with ``itune
+    show`` in the folder of the recipe; the sizes and the plot are in the session's folder.
+    """
+    _install_workspace(session, "flaml[blendsearch]", "matplotlib")
+    _quiet_environment(session)
+    data = Path(os.environ.get("ITUNE_TEST_DATA", str(ROOT.parent / "shared" / "data"))).resolve()
+    folder, kept = ROOT / "examples" / "instruct-mining", Path(session.create_tmp()).resolve()
+    asked = kept / "evaluation.jsonl"
+    session.run("python", str(folder / "evaluation.py"), str(data), str(asked))
+    settings = ["--set", f"vars.data={data}", "--set", f"vars.evaluation={asked}", *session.posargs]
+    session.run("itune", "run", str(folder / "recipe.yaml"), *settings)
+    with session.chdir(folder):
+        shown = session.run("itune", "show", "mined", "--json", "--rows", "1000", silent=True)
+    (kept / "mined.json").write_text(str(shown), "utf-8")
+    session.run("python", str(folder / "plot.py"), str(kept / "mined.json"), str(kept / "mined.svg"))
+    session.run("python", str(folder / "sizes.py"), "--out", str(kept / "sizes.json"), "--", *settings)
+    session.log(f"the plot and the sizes are in {kept}")
 
 
 @nox.session

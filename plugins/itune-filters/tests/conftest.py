@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import gzip
+import json
+import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,8 @@ from itune_core.api import Drop, Failed, Filter, Keep, Kind, Record, conversatio
 from itune_core.testing import BenchContext
 
 Verdict = Keep | Drop | Failed
+
+REPOSITORY = Path(__file__).parents[3]
 
 
 def chat(question: str, answer: str = "An answer.", **common: Any) -> Record:
@@ -55,3 +61,57 @@ def make_chat() -> Callable[..., Record]:
 @pytest.fixture
 def give_ids() -> Callable[[Sequence[Record]], list[Record]]:
     return with_ids
+
+
+@pytest.fixture
+def make_data_set() -> Callable[[Sequence[Record]], datasets.Dataset]:
+    return as_data_set
+
+
+@pytest.fixture
+def judge_with(tmp_path: Path) -> Callable[..., list[Verdict]]:
+    """As `judge`, with score columns by name, fitted rules, replies of a model, and further inputs."""
+
+    def judge(
+        component: type[Filter],
+        rows: Sequence[Record],
+        scores: Mapping[str, Sequence[Any]] | None = None,
+        /,
+        *,
+        rules: Any = None,
+        reply: Any = None,
+        others: Mapping[str, Sequence[Record]] | None = None,
+        **settings: Any,
+    ) -> list[Verdict]:
+        data = as_data_set(rows)
+        for name, values in (scores or {}).items():
+            data = data.add_column(name, list(values))
+        inputs = {"records": data, **{name: as_data_set(given) for name, given in (others or {}).items()}}
+        context = BenchContext(tmp_path, rules=rules, reply=reply)
+        return list(component(component.Config(**settings)).itune_filter(inputs=inputs, context=context))
+
+    return judge
+
+
+@pytest.fixture(scope="session")
+def real_rows() -> Callable[[str], Path]:
+    """A file of real rows by its path; the test is skipped where they are not at hand."""
+
+    def find(name: str) -> Path:
+        path = Path(os.environ.get("ITUNE_TEST_DATA") or REPOSITORY.parent / "shared" / "data") / name
+        if not path.is_file():
+            pytest.skip(f"needs real rows: {name} below the folder that ITUNE_TEST_DATA names")
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def alpaca(real_rows: Callable[[str], Path]) -> Callable[[int], list[dict[str, str]]]:
+    """The first so many rows of Alpaca."""
+
+    def read(number: int) -> list[dict[str, str]]:
+        with gzip.open(real_rows("alpaca/alpaca_data.jsonl.gz"), "rt", encoding="utf-8") as lines:
+            return [json.loads(line) for line in islice(lines, number)]
+
+    return read

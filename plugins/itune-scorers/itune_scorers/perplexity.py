@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Generator, Mapping
 from typing import Any, Literal
 
@@ -13,17 +12,13 @@ from itune_core.api import (
     ComponentConfig,
     Input,
     Kind,
-    LogProbs,
     ModelRef,
     Record,
     RowError,
     Scorer,
-    TokenLogProbs,
     message,
 )
-
-LARGEST = math.log(sys.float_info.max)
-"""The largest mean whose exponential is a number."""
+from itune_scorers.surprise import surprise
 
 
 class Perplexity(Scorer):
@@ -37,9 +32,11 @@ class Perplexity(Scorer):
     - ``score.<step>.tokens``: how many tokens the mean is over.
 
     With ``condition: none`` an answer is scored as plain text, without prompt and chat template; its first token is
-    then not among the scored ones, unless the tokenizer puts a begin-of-sequence token before it. The ratio of the two
-    conditions says what the prompt contributes (IFD, arXiv:2308.12032). Values are comparable only between records
-    scored by the same model: tokenizer and chat template are part of what is measured.
+    then not among the scored ones, unless the tokenizer puts a begin-of-sequence token before it. What the prompt
+    contributes is `scorers/ifd`. Values are comparable only between records scored by the same model: tokenizer and
+    chat template are part of what is measured.
+
+    Source: as an indicator of the quality of instruction data, arXiv:2307.06290.
     """
 
     inputs = {"records": Input((Kind.CONVERSATION, Kind.TEXT))}
@@ -73,8 +70,5 @@ class Perplexity(Scorer):
                     "the conversation has no turn before the answer", "E-SCORE-001", fix="score it with condition: none"
                 )
             completion = [last]
-        scored: TokenLogProbs = yield LogProbs(self.config.model, prompt, completion, self.config.max_length)
-        mean_nll = -scored.sum / len(scored)
-        if mean_nll > LARGEST:
-            raise RowError("the model gives the answer no probability", "E-SCORE-002", why=f"mean_nll is {mean_nll:g}")
-        return {"perplexity": math.exp(mean_nll), "mean_nll": mean_nll, "tokens": len(scored)}
+        mean_nll, tokens = yield from surprise(self.config.model, prompt, completion, self.config.max_length)
+        return {"perplexity": math.exp(mean_nll), "mean_nll": mean_nll, "tokens": tokens}

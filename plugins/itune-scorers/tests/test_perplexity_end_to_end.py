@@ -45,15 +45,15 @@ def by_hand(folder: Path, before: str, scored: str) -> dict[str, float]:
 def test_of_an_answer_given_its_prompt(tiny: Answering, tiny_folder: Path, tmp_path: Path) -> None:
     [values] = score([conversation([QUESTION, ANSWER])], tmp_path, tiny)
     before = f"<|im_start|>user\n{QUESTION['content']}<|im_end|>\n<|im_start|>assistant\n"
-    assert values == pytest.approx(by_hand(tiny_folder, before, f"{ANSWER['content']}<|im_end|>\n"), rel=1e-4)
+    assert values == pytest.approx(by_hand(tiny_folder, before, f"{ANSWER['content']}<|im_end|>\n"), rel=1e-5)
 
 
 def test_of_an_answer_on_its_own_and_of_text(tiny: Answering, tiny_folder: Path, tmp_path: Path) -> None:
     expected = by_hand(tiny_folder, "", f"{ANSWER['content']}<|im_end|>")
     assert score([conversation([QUESTION, ANSWER])], tmp_path, tiny, condition="none") == [
-        pytest.approx(expected, rel=1e-4)
+        pytest.approx(expected, rel=1e-5)
     ]
-    assert score([text(ANSWER["content"])], tmp_path, tiny) == [pytest.approx(expected, rel=1e-4)]
+    assert score([text(ANSWER["content"])], tmp_path, tiny) == [pytest.approx(expected, rel=1e-5)]
 
 
 def test_the_order_of_records_does_not_matter(tiny: Answering, tmp_path: Path) -> None:
