@@ -78,7 +78,7 @@ class NearDuplicates(Filter):
         # The hook itself: a verdict depends on all records before this one.
         rows = inputs["records"]
         sets, failed = self._sets(records(rows))
-        names = [name for place, name in enumerate(rows["id"]) if place not in failed]
+        names = [name for place, name in enumerate(rows["id"][:]) if place not in failed]
         alike = enumerate(first_of_each(sets, self.config.threshold), 1)
         for place in range(len(rows)):
             if place in failed:

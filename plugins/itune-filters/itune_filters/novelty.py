@@ -71,14 +71,14 @@ class Novelty(Filter):
     def itune_filter(self, inputs: Inputs, context: Context) -> Iterator[Keep | Drop | Failed]:
         # The hook itself: a verdict depends on all records before this one.
         rows, seeds = inputs["records"], inputs.get("seeds")
-        names = [] if seeds is None else [f"seed {name}" for name in seeds["id"]]
+        names = [] if seeds is None else [f"seed {name}" for name in seeds["id"][:]]
         planted = [] if seeds is None else [self._of_seed(record) for record in records(seeds)]
         read = [self._of_record(record) for record in records(rows)]
         texts = chain(planted, (text for text in read if not isinstance(text, Failed)))
         pool = RougePool(self.config.threshold, Counter(chain.from_iterable(texts)))
         for text in planted:
             pool.add(text)
-        for number, (name, given) in enumerate(zip(rows["id"], read, strict=True), 1):
+        for number, (name, given) in enumerate(zip(rows["id"][:], read, strict=True), 1):
             if number % _STRIDE == 0:
                 context.progress(number, len(read), kept=len(pool) - len(planted))
             if isinstance(given, Failed):

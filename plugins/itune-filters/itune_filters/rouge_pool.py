@@ -14,8 +14,8 @@ _ROUNDING = 1e-9
 """Slack of bounds on lengths, so that rounding never leaves out a pair at the threshold."""
 
 _CUT = 1e-5
-"""Slack of the score that RapidFuzz cuts off at, which it holds in single precision (release 3.14.6). What it lets in is
-decided by :func:`rouge_l`."""
+"""Slack of the score that RapidFuzz cuts off at, which it holds in single precision (release 3.14.6). What it lets in
+is decided by :func:`rouge_l`."""
 
 
 class Near(NamedTuple):

@@ -22,7 +22,7 @@ class Stratum(PlannedMixer):
     `number`, counted from 0, `size` different rows are drawn, or all of it; shuffled. All layers of a seed share one
     order, so that no row is in two of them; a matrix over `number` makes them all::
 
-        layer: {uses: mixers/stratum, from: [alpaca, dolly], with: {score: score.surprise.mean_nll, number: "${matrix.n}"}}
+        layer: {uses: mixers/stratum, from: [alpaca, dolly], with: {score: score.ppl.mean_nll, number: "${matrix.n}"}}
         matrix: {n: [0, 1, 2, 3, 4, 5, 6, 7]}
 
     A layer with fewer rows than `size` is an error (``E-MIX-030``), as is a row without a score (``E-MIX-005``).

@@ -21,7 +21,7 @@ from itune_core.engine.models import Resolver
 from itune_core.testing import BenchContext, answer_with
 from itune_scorers.ifd import Ifd
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 Answering = Callable[[Request], Reply | Failed]
 
