@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -17,8 +18,11 @@ import yaml
 from pydantic.fields import FieldInfo
 
 from itune_core.api import ComponentConfig, Kind
-from itune_core.api.fields import INPUT_FILE, MODEL_REF, SECRET, STEP_REF
+from itune_core.api.fields import INPUT_FILE, MODEL_REF, SECRET, STEP_REF, marked
+from itune_core.plugins import catalog
 from itune_core.plugins.catalog import Entry
+from itune_core.plugins.loader import load
+from itune_core.plugins.policy import Policy
 from itune_core.recipe.kinds import CASTS
 from itune_core.recipe.plan import compile
 
@@ -30,7 +34,11 @@ ROWS = {
 }
 """Kind of record to a formatter that makes it, and a name for its file."""
 
-MODEL = {"backend": "transformers", "model": "embedded:smollm2-135m"}
+MODELS = {
+    "base": {"backend": "transformers", "model": "embedded:smollm2-135m"},
+    "minilm": {"backend": "transformers", "model": "embedded:minilm"},
+}
+"""What a setting for a model names by default, and what one for an embedding model names in its example."""
 
 
 def smallest_recipe(entry: Entry, component: type[Any]) -> str:
@@ -41,33 +49,54 @@ def smallest_recipe(entry: Entry, component: type[Any]) -> str:
         SystemExit: a required setting has no example.
     """
     recipe: dict[str, Any] = {"itune": 1, "name": entry.name}
-    settings = _settings(entry, getattr(component, "Config", None))
-    needs_model = "base" in _flat(settings.values())
+    models: dict[str, Any] = {}
     steps: dict[str, Any] = {}
+    settings = _settings(entry, getattr(component, "Config", None))
     if entry.stage == "backends":
-        recipe["models"] = {"base": {"backend": entry.name, **settings}}
+        models["base"] = {"backend": entry.name, **settings}
+        steps["rows"] = _rows(Kind.CONVERSATION)
         steps["loss"] = _step("evaluators/inference-loss", "rows", {"models": ["base"]})
-        steps = {"rows": _rows(Kind.CONVERSATION), **steps}
     elif entry.stage == "extensions":
         recipe["extensions"] = {entry.name: settings}
         steps["rows"] = _rows(Kind.CONVERSATION)
     else:
-        sources, steps = _sources(component)
-        columns = component(component.Config(**settings)).reads() if entry.stage != "formatters" else ()
-        if columns:  # a scorer gives them, named as the step that the column names
-            scorer = columns[0].split(".")[1]
-            sources, steps = scorer, {"rows": steps["rows"], scorer: _step(f"scorers/{scorer}", "rows", {})}
-        steps[_name(entry)] = _step(entry.label, sources, settings)
-        if needs_model:
-            recipe["models"] = {"base": MODEL}
+        _use(entry, component, _name(entry), steps, models)
+    if models:
+        recipe["models"] = models
     text = "".join(_lines({**recipe, "steps": steps}))
     _compiles(text)
     return text
 
 
-def _sources(component: type[Any]) -> tuple[Any, dict[str, Any]]:
-    """What feeds the required inputs, as ``from`` says it, and the steps that make it."""
-    steps: dict[str, Any] = {}
+def _use(entry: Entry, component: type[Any], name: str, steps: dict[str, Any], models: dict[str, Any]) -> None:
+    """Add a step with `component`, after all that it needs: rows, scorers of the columns that it reads, models, and a
+    step that leaves the rule that a setting names."""
+    settings = _settings(entry, component.Config)
+    fed = _fed(component, steps)
+    made = component(component.Config(**settings))
+    for item in marked(made.config):
+        if item.marker is MODEL_REF and item.value not in steps:
+            models[item.value] = MODELS.get(item.value, MODELS["base"])
+        elif item.marker is STEP_REF and item.value not in steps:
+            fitting = catalog.find("evaluators", "rule-fit")
+            _use(fitting, load(fitting, Policy()), item.value, steps, models)
+    scored = [column.split(".")[1] for column in made.reads()] if entry.stage != "formatters" else []
+    for before, step in pairwise(["rows", *dict.fromkeys(scored)]):
+        if step not in steps:
+            scorer = catalog.find("scorers", step.replace("_", "-"))
+            _use(scorer, load(scorer, Policy()), step, steps, models)
+            steps[step]["from"] = before
+    if scored:
+        fed = {
+            key: ([scored[-1]] if isinstance(value, list) else scored[-1]) if component.inputs[key].scored else value
+            for key, value in fed.items()
+        }
+    first = next(iter(component.inputs), None)
+    steps[name] = _step(entry.label, fed[first] if first in fed and len(fed) == 1 else fed, settings)
+
+
+def _fed(component: type[Any], steps: dict[str, Any]) -> dict[str, Any]:
+    """What feeds each required input; the steps that make it are added."""
     fed: dict[str, Any] = {}
     for name in component.needed_inputs():
         taken = component.inputs[name]
@@ -79,7 +108,7 @@ def _sources(component: type[Any]) -> tuple[Any, dict[str, Any]]:
         made = names[: 2 if taken.many else 1]
         steps |= {step: _rows(kind, step) for step in made}
         fed[name] = made if taken.many else made[0]
-    return (fed[first] if (first := next(iter(component.inputs), None)) in fed and len(fed) == 1 else fed), steps
+    return fed
 
 
 def _rows(kind: Kind, step: str = "rows") -> dict[str, Any]:
@@ -111,7 +140,7 @@ def _value(entry: Entry, name: str, field: FieldInfo) -> Any:
         if marker in field.metadata or any(marker in getattr(part, "__metadata__", ()) for part in _parts(field)):
             return [value] if get_origin(field.annotation) is list else value
     if entry.stage == "backends" and name == "model":
-        return MODEL["model"]
+        return MODELS["base"]["model"]
     raise SystemExit(
         f"{entry.label}: setting {name} is required and its field has no example: Field(..., examples=[...])"
     )
@@ -124,10 +153,6 @@ def _parts(field: FieldInfo) -> Iterator[Any]:
         part = waiting.pop()
         yield part
         waiting += get_args(part)
-
-
-def _flat(values: Any) -> list[Any]:
-    return [item for value in values for item in (value if isinstance(value, list) else [value])]
 
 
 def _lines(recipe: dict[str, Any]) -> Iterator[str]:

@@ -108,7 +108,7 @@ class RuleFit(Evaluator):
         indicators: dict[Name, Column] = Field(
             min_length=1,
             description="Score column by indicator.",
-            examples=[{"length": "score.length.response_words", "perplexity": "score.surprise.perplexity"}],
+            examples=[{"length": "score.length.response_words", "perplexity": "score.perplexity.perplexity"}],
         )
         alpha: float = Field(0.05, gt=0, lt=1, description="Largest p-value of a predictor that stays.")
         most_per: int = Field(8, ge=1, description="Mixtures that there must be for each predictor that stays.")

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
 
-from itune_core.api import Kind, Record, RowError, parts
+from itune_core.api import Kind, Record, RowError, parts, records
+
+if TYPE_CHECKING:
+    import datasets
 
 Part = Literal["prompt", "response", "all"]
+
+_READ = ("id", "kind", "messages", "prompt", "chosen", "rejected", "candidates", "completion", "text")
+
+
+def texts_of(rows: datasets.Dataset) -> Iterator[Record]:
+    """The records of `rows` with their ids and texts alone: the other columns are most of what reading costs."""
+    return records(rows.select_columns([name for name in rows.column_names if name in _READ]))
 
 
 def compared(record: Record, part: Part) -> list[str]:

@@ -37,8 +37,8 @@ class Diverse(Filter):
     """
 
     class Config(ComponentConfig):
-        by: str = Field(pattern=COLUMN, description="The score column; highest first.", examples=["score.evol"])
-        model: ModelRef = Field(description="The embedding model.")
+        by: str = Field(pattern=COLUMN, description="The score column; highest first.", examples=["score.evol_score"])
+        model: ModelRef = Field(description="The embedding model.", examples=["minilm"])
         on: Part = Field(
             "all",
             description="What is embedded: the prompt and the answers, or one of them; of a text record, its text. "

@@ -21,9 +21,8 @@ from itune_core.api import (
     Record,
     RowError,
     hookimpl,
-    records,
 )
-from itune_filters.compared import Part, compared
+from itune_filters.compared import Part, compared, texts_of
 from itune_filters.minhash import band_keys, bands_for, colliding
 from itune_filters.shingles import Shingler
 from itune_filters.tokens import Unit, tokens
@@ -77,7 +76,7 @@ class NearDuplicates(Filter):
     def itune_filter(self, inputs: Inputs, context: Context) -> Iterator[Keep | Drop | Failed]:
         # The hook itself: a verdict depends on all records before this one.
         rows = inputs["records"]
-        sets, failed = self._sets(records(rows))
+        sets, failed = self._sets(texts_of(rows))
         names = [name for place, name in enumerate(rows["id"][:]) if place not in failed]
         alike = enumerate(first_of_each(sets, self.config.threshold), 1)
         for place in range(len(rows)):

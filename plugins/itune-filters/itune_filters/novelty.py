@@ -23,9 +23,8 @@ from itune_core.api import (
     Record,
     RowError,
     hookimpl,
-    records,
 )
-from itune_filters.compared import Part, compared
+from itune_filters.compared import Part, compared, texts_of
 from itune_filters.rouge_pool import RougePool
 from itune_filters.tokens import Unit, tokens
 
@@ -72,8 +71,8 @@ class Novelty(Filter):
         # The hook itself: a verdict depends on all records before this one.
         rows, seeds = inputs["records"], inputs.get("seeds")
         names = [] if seeds is None else [f"seed {name}" for name in seeds["id"][:]]
-        planted = [] if seeds is None else [self._of_seed(record) for record in records(seeds)]
-        read = [self._of_record(record) for record in records(rows)]
+        planted = [] if seeds is None else [self._of_seed(record) for record in texts_of(seeds)]
+        read = [self._of_record(record) for record in texts_of(rows)]
         texts = chain(planted, (text for text in read if not isinstance(text, Failed)))
         pool = RougePool(self.config.threshold, Counter(chain.from_iterable(texts)))
         for text in planted:

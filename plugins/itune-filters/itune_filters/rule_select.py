@@ -52,7 +52,7 @@ class RuleSelect(Filter):
         columns: dict[str, Annotated[str, StringConstraints(pattern=COLUMN)]] = Field(
             min_length=1,
             description="Score column by indicator, as the rule calls it.",
-            examples=[{"reward": "score.reward", "perplexity": "score.perplexity.perplexity"}],
+            examples=[{"length": "score.length.response_words", "perplexity": "score.perplexity.perplexity"}],
         )
         size: int | None = Field(None, ge=1, examples=[1000], description="How many records to keep.")
         share: float | None = Field(None, gt=0, lt=1, description="Share of records to keep.")

@@ -67,4 +67,5 @@ def _unicode(unit: Unit) -> Any:
         return regex.compile(r"[\p{L}\p{N}]\p{M}*")
     scripts = "".join(rf"\p{{scx={script}}}" for script in ("Han", "Hira", "Kana", "Thai", "Laoo", "Khmr", "Mymr"))
     unspaced = rf"[[{scripts}]&&[\p{{L}}\p{{N}}]]"
-    return regex.compile(rf"(?V1){unspaced}\p{{M}}*|[[\p{{L}}\p{{M}}\p{{N}}]--{unspaced}]+")
+    # a-z0-9 is in the set after it; to ask for it first makes the whole twice as fast.
+    return regex.compile(rf"(?V1)(?:[a-z0-9]|[[\p{{L}}\p{{M}}\p{{N}}]--{unspaced}])+|{unspaced}\p{{M}}*")

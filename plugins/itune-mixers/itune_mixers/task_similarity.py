@@ -47,7 +47,7 @@ class TaskSimilarity(PlannedMixer):
     inputs = {"records": Input(many=True), "target": Input()}
 
     class Config(PlannedMixer.Config):
-        model: ModelRef = Field(description="The embedding model that reads the instructions.")
+        model: ModelRef = Field(description="The embedding model that reads the instructions.", examples=["minilm"])
         top_k: int = Field(5, ge=1, description="How many tasks to take.")
         pairs: Pairs = Field("max", description="Compare by the most similar pair of instructions, or by the mean.")
         instruction: str = Field("definition", description="Field of `meta` that holds a task's instructions.")

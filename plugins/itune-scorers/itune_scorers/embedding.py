@@ -33,7 +33,7 @@ On = Literal["all", "prompt", "response"]
 class EmbeddingConfig(ComponentConfig):
     """Settings of whatever compares records by their embedded texts."""
 
-    model: ModelRef = Field(description="The embedding model.")
+    model: ModelRef = Field(description="The embedding model.", examples=["minilm"])
     on: On = Field(
         "all",
         description="What is embedded: the prompt and the answers, or one of them; of a text record, its text. Turns "

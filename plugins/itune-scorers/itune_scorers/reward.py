@@ -62,7 +62,7 @@ class Reward(Scorer):
 
     class Config(ComponentConfig):
         model: ModelRef | None = Field(
-            None, description="The reward model, or the step that trains it.", examples=["judge"]
+            None, description="The reward model, or the step that trains it.", examples=["base"]
         )
         python: Function | None = Field(
             None, description="A function of an allowed distribution in its place, `package.module:function`."
