@@ -154,13 +154,16 @@ def _plain(messages: Iterable[Message]) -> list[dict[str, Any]]:
 def _questions(question: Question, seed: Callable[[str, int, int], int]) -> list[tuple[dict[str, Any], int]]:
     """The journal questions of a request, with the seed of each."""
     request = question.request
+    # A row that is too long fails and is not kept. Were the limit not part of the question, what was answered under a
+    # larger one would be found under a smaller one, and the same recipe give more here than elsewhere.
+    limit = {"max_length": request.max_length} if isinstance(request, (LogProbs, Choices, Rewards)) else {}
     if isinstance(request, LogProbs):
-        return [({"logprobs": [_plain(request.prompt), _plain(request.completion)]}, 0)]
+        return [({"logprobs": [_plain(request.prompt), _plain(request.completion)], **limit}, 0)]
     if isinstance(request, Choices):
-        return [({"choices": [_plain(request.prompt), list(request.options)]}, 0)]
+        return [({"choices": [_plain(request.prompt), list(request.options)], **limit}, 0)]
     if isinstance(request, Rewards):
         prompt = _plain(request.prompt)
-        return [({"reward": [prompt, _plain(completion)]}, 0) for completion in request.completions]
+        return [({"reward": [prompt, _plain(completion)], **limit}, 0) for completion in request.completions]
     if isinstance(request, Embed):
         return [({"vector": text}, 0) for text in request.texts]
     asked = {

@@ -221,3 +221,13 @@ def test_a_model_that_is_done_with_makes_room(journal: Journal) -> None:
     assert [(backend.opened, backend.closed) for backend in backends.values()] == [(1, 0), (1, 1), (1, 0)]
     serving.close()
     assert [(backend.opened, backend.closed) for backend in backends.values()] == [(1, 1), (1, 1), (1, 1)]
+
+
+def test_what_was_answered_under_another_limit_is_asked_again(journal: Journal) -> None:
+    """A row that is too long fails and is not kept: found under a smaller limit, a longer one's answer would hide it."""
+    backend = Echo()
+    serving = _serving(journal, backend)
+    asked, answer = [message("user", "Why?")], [message("assistant", "Because.")]
+    for limit, expected in ((100, 1), (50, 2), (100, 2)):
+        serving.answer([Question("a", 0, LogProbs("m", asked, answer, limit))])
+        assert len(backend.asked) == expected

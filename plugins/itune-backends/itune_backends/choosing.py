@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from itune_backends.batching import by_row, in_order
 from itune_core.api import Choices, Failed, LogProbs, OptionLogProbs, RowError, message
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ def choose(
         model: a language model in eval mode.
         requests: what to weigh.
         encode: gives the tokens of an option as the whole answer; a RowError fails that request alone.
-        lay: puts rows into batches, in their order; its second argument says how many rows in a row have a prompt in
-            common.
+        lay: puts rows into batches that know the places of their rows; its second argument says how many rows in a row
+            have a prompt in common.
     """
     import torch
 
@@ -42,14 +43,14 @@ def choose(
             encoded.append(Failed.of(error))
     found = [rows for rows in encoded if not isinstance(rows, Failed)]
 
-    def weighed() -> Iterator[float]:
-        for batch in lay([row for rows in found for row in rows], [len(rows) for rows in found]):
-            with torch.inference_mode():
-                yield from logprobs(model, batch.to(model.device)).tolist()
+    def run(batch: Any) -> list[list[float]]:
+        with torch.inference_mode():
+            return by_row(batch, logprobs(model, batch.to(model.device)).tolist())
 
-    values = weighed()
+    batches: Any = lay([row for rows in found for row in rows], [len(rows) for rows in found])
+    values = in_order(batches, run)
     for rows in encoded:
-        yield rows if isinstance(rows, Failed) else OptionLogProbs([next(values) for _ in rows])
+        yield rows if isinstance(rows, Failed) else OptionLogProbs([next(values)[0] for _ in rows])
 
 
 def one_by_one(request: Choices) -> list[LogProbs]:

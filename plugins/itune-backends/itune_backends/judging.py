@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from itune_backends.batching import in_order
 from itune_core.api import AnswerRewards, Failed, LogProbs, Rewards, RowError
 
 if TYPE_CHECKING:
@@ -37,12 +38,12 @@ def judge(
             encoded.append(Failed.of(error))
     rows = [row for some in encoded if not isinstance(some, Failed) for row in some]
 
-    def judged() -> Iterator[float]:
-        for batch in lay(rows):
-            with torch.inference_mode():
-                yield from rewards(model, batch.to(model.device)).tolist()
+    def run(batch: Batch) -> list[float]:
+        with torch.inference_mode():
+            values: list[float] = rewards(model, batch.to(model.device)).tolist()
+        return values
 
-    found = judged()
+    found = in_order(lay(rows), run)
     for some in encoded:
         yield some if isinstance(some, Failed) else AnswerRewards([next(found) for _ in some])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from itune_backends.batching import Budget, by_row, in_order, padded
 from itune_core.api import Failed, LogProbs, RowError, TokenLogProbs
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def score(
         model: a language model in eval mode.
         requests: what to score.
         encode: gives the tokens of a request; a RowError fails that request alone.
-        lay: puts rows into batches, in their order.
+        lay: puts rows into batches that know the places of their rows.
     """
     import torch
 
@@ -42,16 +43,12 @@ def score(
             encoded.append(Failed.of(error))
     rows = [row for row in encoded if not isinstance(row, Failed)]
 
-    def scored() -> Iterator[list[float]]:
-        for batch in lay(rows):
-            with torch.inference_mode():
-                values = logprobs(model, batch.to(model.device)).tolist()
-            end = 0
-            for count in torch.bincount(batch.row, minlength=len(batch.rows)).tolist():
-                end += count
-                yield values[end - count : end]
+    def run(batch: Any) -> list[list[float]]:
+        with torch.inference_mode():
+            return by_row(batch, logprobs(model, batch.to(model.device)).tolist())
 
-    found = scored()
+    laid: Any = lay(rows)
+    found = in_order(laid, run)
     for row in encoded:
         yield row if isinstance(row, Failed) else TokenLogProbs(next(found))
 
@@ -60,16 +57,16 @@ def batches(
     rows: Sequence[Encoded],
     together: Sequence[int] | None = None,
     *,
-    max_batch: int,
+    budget: Budget,
     isolated: bool,
     shares: bool = False,
 ) -> list[Batch]:
-    """The rows in order, joined if the model keeps joined rows apart; else padded, at most `max_batch` at once.
+    """The rows in order, joined if the model keeps joined rows apart; else padded, those of like length together.
 
     Args:
         rows: encoded rows.
         together: how many rows in a row begin alike; what they have in common is read once, if the model `shares`.
-        max_batch: most rows that are padded to one length.
+        budget: of rows that are padded.
         isolated: whether joined rows do not read each other.
         shares: whether rows may share what they begin with.
     """
@@ -77,7 +74,7 @@ def batches(
 
     if isolated:
         return lay_out(rows, max_tokens=JOINED, together=together if shares else None)
-    return [pad(rows[start : start + max_batch]) for start in range(0, len(rows), max_batch)]
+    return padded(rows, pad, budget)
 
 
 def encode(tokenizer: Any, request: LogProbs, context: int | None) -> Encoded:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from itune_backends.batching import Budget, padded
 from itune_core.api import Ask, LogProbs, RowError
 
 if TYPE_CHECKING:
@@ -51,9 +52,15 @@ def encode(tokenizer: Any, request: LogProbs, context: int | None) -> Encoded:
     return row
 
 
-def batches(model: Any, rows: Sequence[Encoded], max_batch: int) -> list[Seq2SeqBatch]:
-    """The rows in order, padded on both sides, at most `max_batch` at once."""
+def batches(model: Any, rows: Sequence[Encoded], *, budget: Budget) -> list[Seq2SeqBatch]:
+    """The rows, those of like length together, padded on both sides.
+
+    Args:
+        model: says what its decoder begins with.
+        rows: encoded rows.
+        budget: of each batch, both sides of its rows together.
+    """
     from itune_torch import decoder_start, pad_seq2seq
 
     begin = decoder_start(model)
-    return [pad_seq2seq(rows[start : start + max_batch], begin) for start in range(0, len(rows), max_batch)]
+    return padded(rows, lambda some: pad_seq2seq(some, begin), budget)

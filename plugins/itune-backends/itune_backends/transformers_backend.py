@@ -10,6 +10,7 @@ from pydantic import Field
 
 from itune_backends import choosing, scoring, seq2seq
 from itune_backends.answering import answer, prompt_ids
+from itune_backends.batching import Budget
 from itune_backends.embedding import vectors
 from itune_backends.judging import judge, one_by_one
 from itune_core.api import (
@@ -71,7 +72,7 @@ class Transformers(Backend):
             "auto", description="Where to compute; auto: a CUDA GPU if there is one."
         )
         batch_tokens: Runtime[int] = Field(
-            8192, ge=1, description="Largest batch of answers: rows times the tokens of longest prompt and answer."
+            8192, ge=1, description="Largest padded batch: rows times the tokens of longest prompt and answer."
         )
         max_batch: Runtime[int] = Field(32, ge=1, description="Most rows in a batch.")
 
@@ -154,7 +155,7 @@ class Transformers(Backend):
             model,
             requests,
             encode=partial(encode, self._tokenizer, context=_context(model)),
-            lay=partial(lay, max_batch=self.config.max_batch),
+            lay=partial(lay, budget=self._budget),
         )
 
     def choices(self, requests: Sequence[Choices]) -> Iterator[OptionLogProbs | Failed]:
@@ -165,7 +166,7 @@ class Transformers(Backend):
         model = self._loaded(self._model, "weigh options")
         lay: Callable[..., Any]
         if self._seq2seq:
-            encode, lay = seq2seq.encode, lambda rows, _: seq2seq.batches(model, rows, self.config.max_batch)
+            encode, lay = seq2seq.encode, lambda rows, _: seq2seq.batches(model, rows, budget=self._budget)
         else:
             if self._shares is None:
                 self._shares = prefixes_can_be_shared(model)
@@ -173,7 +174,7 @@ class Transformers(Backend):
                 scoring.batches,
                 isolated=self._keeps_rows_apart(model),
                 shares=self._shares,
-                max_batch=self.config.max_batch,
+                budget=self._budget,
             )
             encode = scoring.encode
         return choosing.choose(
@@ -187,7 +188,7 @@ class Transformers(Backend):
             model,
             requests,
             encode=partial(scoring.encode, self._tokenizer, context=_context(model)),
-            lay=partial(scoring.batches, isolated=self._keeps_rows_apart(model), max_batch=self.config.max_batch),
+            lay=partial(scoring.batches, isolated=self._keeps_rows_apart(model), budget=self._budget),
         )
 
     def embed(self, requests: Sequence[Embed]) -> Iterator[Vectors | Failed]:
@@ -210,6 +211,10 @@ class Transformers(Backend):
         else:
             ids = (seq2seq if reads else scoring).encode(tokenizer, request, None).ids
         return str(tokenizer.decode(ids))
+
+    @property
+    def _budget(self) -> Budget:
+        return Budget(self.config.batch_tokens, self.config.max_batch)
 
     def _keeps_rows_apart(self, model: Any) -> bool:
         """Whether joined rows do not read each other; asked of the model as loaded, once."""
