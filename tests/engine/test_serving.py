@@ -224,7 +224,7 @@ def test_a_model_that_is_done_with_makes_room(journal: Journal) -> None:
 
 
 def test_what_was_answered_under_another_limit_is_asked_again(journal: Journal) -> None:
-    """A row that is too long fails and is not kept: found under a smaller limit, a longer one's answer would hide it."""
+    """A row that is too long fails and is not kept: found under a smaller limit, an answer would hide that."""
     backend = Echo()
     serving = _serving(journal, backend)
     asked, answer = [message("user", "Why?")], [message("assistant", "Because.")]
