@@ -28,7 +28,7 @@ def read(folder: Path, name: str) -> list[dict[str, Any]]:
     """The rows of a file of JSON lines, compressed or not."""
     plain, packed = folder / name, folder / f"{name}.gz"
     text = gzip.decompress(packed.read_bytes()).decode() if packed.exists() else plain.read_text("utf-8")
-    return [json.loads(line) for line in text.splitlines()]
+    return [json.loads(line) for line in text.split("\n") if line]  # splitlines would end a line within a text, too
 
 
 def distinct(answers: Iterable[str]) -> list[str]:

@@ -141,12 +141,16 @@ class Rule:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     def predict(self, values: Mapping[str, float]) -> float:
-        """The prediction for these values of the indicators.
+        """The prediction for these values of the indicators; infinite or NaN where it is beyond what floats hold.
 
         Raises:
             KeyError: one that the rule needs is missing.
         """
-        return self.intercept + math.fsum(weight * values[name] for name, weight in self.coefficients.items())
+        terms = [weight * values[name] for name, weight in self.coefficients.items()]
+        try:
+            return self.intercept + math.fsum(terms)
+        except (OverflowError, ValueError):  # a sum beyond all floats, or of both infinities
+            return math.nan
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,9 @@ class Template:
     """Text with places to be filled, in Jinja.
 
     From a template no file, other template, function, attribute of Python's own or source of chance can be reached, and
-    nothing in it can multiply text. A name that is not given is an error, never blank. Nothing is escaped: what comes
-    out is text for a model, not a page.
+    no ``*`` in it multiplies text. What pads to a width (``center``, ``ljust``, ``%``) does as the template says: its
+    author is trusted with memory, a row is not. A name that is not given is an error, never blank. Nothing is escaped:
+    what comes out is text for a model, not a page.
 
     Attributes:
         source: of the template.
@@ -186,6 +187,8 @@ def _compiled(source: str) -> jinja2.Template:
             if access.attr.startswith("_"):
                 raise ValueError(f"line {access.lineno}: {access.attr!r} is out of reach")
         return environment.from_string(source)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
     except TemplateError as error:
         line = getattr(error, "lineno", None)
         raise ValueError(f"line {line}: {error.message}" if line else str(error.message)) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,14 +30,14 @@ def find(value: str) -> Entry:
     if not colon or not all(part.isidentifier() for part in parts):
         raise PluginError("E-PLUGIN-060", f"{value!r} names no function", fix="write it as package.module:function")
     package = parts[0]
-    place = _place(package)
-    owner = _owner(package, place) if place else None
+    places = _places(package)
+    owner = _owner(module, places)
     if owner is None:
         raise PluginError(
             "E-PLUGIN-061",
             f"{value} belongs to no installed distribution",
-            where=str(place) if place else None,
-            why="there is no such module" if place is None else "only what is installed can be allowed, and pinned",
+            where=str(places[0]) if places else None,
+            why="only what is installed can be allowed, and pinned" if places else "there is no such module",
             fix=f"give the folder of {package} a pyproject.toml, and install it with pip install -e",
         )
     return Entry(STAGE, value, value, owner.name, owner.version, str(owner.site))
@@ -63,26 +63,51 @@ def _load(entry: Entry) -> object:
     return loader.import_entry(entry)
 
 
-def _place(package: str) -> Path | None:
-    """The folder or file of a top-level package or module; None if there is none in a file."""
-    spec = find_spec(package)
+def _places(package: str) -> list[Path]:
+    """The folder of a top-level package, or the file of a module; several of a package in parts; none if it is in no
+    file."""
+    try:
+        spec = find_spec(package)
+    except ValueError:  # that of the running script
+        return []
     if spec is None:
-        return None
+        return []
     folders = list(spec.submodule_search_locations or ())
-    if folders:
-        return Path(folders[0]).resolve()
-    return Path(spec.origin).resolve() if spec.has_location and spec.origin else None
+    if not folders and spec.has_location and spec.origin:
+        folders = [spec.origin]
+    return [Path(folder).resolve() for folder in folders]
 
 
-def _owner(package: str, place: Path) -> Installed | None:
-    """The distribution whose checkout `place` is in, or one of whose installed files it is."""
+def _owner(module: str, places: Sequence[Path]) -> Installed | None:
+    """The distribution one of whose installed files `module` is, or whose checkout it is in."""
     from importlib.metadata import packages_distributions
 
     from packaging.utils import canonicalize_name
 
-    here = installed()
-    for one in here.values():
-        if one.checkout is not None and place.is_relative_to(one.checkout.resolve()):
-            return one
-    named = map(canonicalize_name, packages_distributions().get(package, ()))
-    return next((here[name] for name in named if name in here and place.parent == here[name].site.resolve()), None)
+    here, folders = installed(), {place.parent for place in places}
+    named = dict.fromkeys(map(canonicalize_name, packages_distributions().get(module.partition(".")[0], ())))
+    shipping = [here[name] for name in named if name in here and here[name].site.resolve() in folders]
+    if len(shipping) > 1:  # parts of one package, `google` say: to let one of them in lets in no other
+        shipping = [one for one in shipping if _ships(one, module)]
+    if shipping:
+        return shipping[0]
+    # of checkouts within each other the innermost; an environment within one is no part of it
+    around = [
+        (checkout.resolve(), one)
+        for one in here.values()
+        if (checkout := one.checkout) is not None
+        and any(place.is_relative_to(checkout.resolve()) for place in places)
+        and one.site.resolve() not in folders
+    ]
+    return max(around, key=lambda found: len(found[0].parts))[1] if around else None
+
+
+def _ships(one: Installed, module: str) -> bool:
+    """Whether `module` is among its files."""
+    *folders, last = module.split(".")
+    for file in one.metadata().files or ():
+        if list(file.parts[:-1]) == [*folders, last] and file.stem == "__init__":
+            return True
+        if list(file.parts[:-1]) == folders and file.name.partition(".")[0] == last:
+            return True
+    return False

@@ -132,3 +132,11 @@ def test_an_empty_prompt_fails_its_row(own: Callable[[str], Prompt]) -> None:
     with pytest.raises(RowError) as caught:
         own("{% if question %}{{ question }}{% endif %}").turns(question="")
     assert caught.value.code == "E-DATA-036"
+
+
+@pytest.mark.parametrize(
+    "source", ["{{ question" + "|upper" * 20_000 + " }}", "{{ " + "(" * 5_000 + "1" + ")" * 5_000 + " }}"]
+)
+def test_what_is_nested_too_deeply_is_no_template(source: str) -> None:
+    with pytest.raises(ValueError, match="nested too deeply"):
+        Template(source).check()

@@ -45,7 +45,7 @@ def choose(
 
     def run(batch: Any) -> list[list[float]]:
         with torch.inference_mode():
-            return by_row(batch, logprobs(model, batch.to(model.device)).tolist())
+            return by_row(batch, logprobs(model, batch.to(model.device), precise=True).tolist())
 
     batches: Any = lay([row for rows in found for row in rows], [len(rows) for rows in found])
     values = in_order(batches, run)

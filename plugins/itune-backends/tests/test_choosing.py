@@ -44,6 +44,20 @@ def test_an_option_is_as_likely_as_its_first_token_is_next(opened: Opening, tiny
     assert weighed.shares == pytest.approx(shares, abs=1e-6)
 
 
+def test_half_precision_does_not_round_what_one_token_says(opened: Opening, tiny_folder: Path) -> None:
+    """The states are of half precision; the logits are not rounded to a grid once more."""
+    tokenizer = AutoTokenizer.from_pretrained(tiny_folder)
+    model = AutoModelForCausalLM.from_pretrained(tiny_folder, dtype=torch.bfloat16).eval()
+    text = f"<|im_start|>user\n{PROMPT[0]['content']}<|im_end|>\n<|im_start|>assistant\n"
+    with torch.no_grad():
+        states = model.model(torch.tensor([tokenizer(text)["input_ids"]])).last_hidden_state[0, -1]
+        logps = (model.lm_head.weight.float() @ states.float()).log_softmax(-1)
+    expected = [logps[tokenizer(option)["input_ids"][0]].item() for option in OPTIONS]
+    [weighed] = opened(dtype="bfloat16").choices([question(*OPTIONS)])
+    assert isinstance(weighed, OptionLogProbs)
+    assert weighed.values == pytest.approx(expected, abs=2e-3)
+
+
 def test_of_an_encoder_decoder_it_is_the_first_token_that_the_decoder_writes(opened: Opening, t5: ModelSource) -> None:
     tokenizer = AutoTokenizer.from_pretrained(t5.files)
     model = AutoModelForSeq2SeqLM.from_pretrained(t5.files, dtype=torch.float32).eval()

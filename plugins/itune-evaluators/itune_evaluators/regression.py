@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[np.float64]]
 
+ROUNDING = 1e-12
+"""What is smaller, beside 1, may be rounding alone."""
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -46,7 +49,8 @@ class Fit:
         predictors: numbers of the columns that stayed, ascending; none is a legal fit, of the mean alone.
         intercept, coefficients: the latter in the order of `predictors`.
         r2, adjusted_r2: share of the variance that is explained; adjusted for the number of predictors.
-        press_r2: leave-one-out R2 with the same predictors, see :func:`left_out_r2`.
+        press_r2: leave-one-out R2 with the same predictors, see :func:`left_out_r2`; None where the others would not
+            determine their coefficients.
         fitted, residuals: by observation; residual = observed - fitted.
         leverages: diagonal of the hat matrix: how much an observation decides of its own fit.
     """
@@ -56,7 +60,7 @@ class Fit:
     coefficients: tuple[Estimate, ...]
     r2: float
     adjusted_r2: float
-    press_r2: float
+    press_r2: float | None
     fitted: Array
     residuals: Array
     leverages: Array
@@ -73,10 +77,24 @@ def determined(values: Array) -> bool:
     import numpy as np
 
     rows, columns = values.shape
-    spread = values.std(axis=0)
-    if rows < columns + 2 or not (spread > 1e-12 * np.abs(values).max(axis=0, initial=1.0)).all():
+    if rows < columns + 2 or constant(values):
         return False
-    return bool(np.linalg.matrix_rank((values - values.mean(axis=0)) / spread) == columns)
+    scaled = values / _largest(values)
+    return bool(np.linalg.matrix_rank((scaled - scaled.mean(axis=0)) / scaled.std(axis=0)) == columns)
+
+
+def constant(values: Array) -> list[int]:
+    """Numbers of the columns that hold one value, but for rounding."""
+    spread = (values / _largest(values)).std(axis=0)
+    return [number for number, width in enumerate(spread) if not width > ROUNDING]
+
+
+def _largest(values: Array) -> Array:
+    """The largest magnitude in each column; 1 where all are 0."""
+    import numpy as np
+
+    largest = np.abs(values).max(axis=0, initial=0.0)
+    return np.where(largest > 0, largest, 1.0)
 
 
 def backward(values: Array, target: Array, selection: Selection) -> Fit:
@@ -106,26 +124,31 @@ def _select(values: Array, target: Array, selection: Selection) -> list[int]:
 
 
 def _ols(values: Array, target: Array, chosen: Sequence[int]) -> Any:
+    """The fit on the chosen columns, each divided by its largest magnitude: beside a perplexity of 1e15, statsmodels
+    would take the whole column of a share for rounding and leave it out."""
     import numpy as np
     from statsmodels.regression.linear_model import OLS
 
-    return OLS(target, np.column_stack([np.ones(len(target)), values[:, list(chosen)]])).fit()
+    columns = values[:, list(chosen)]
+    return OLS(target, np.column_stack([np.ones(len(target)), columns / _largest(columns)])).fit()
 
 
 def _fit(values: Array, target: Array, chosen: Sequence[int]) -> Fit:
     found = _ols(values, target, chosen)
+    scales = [1.0, *_largest(values[:, list(chosen)])]
     estimates = [
-        Estimate(float(value), float(error), float(p))
-        for value, error, p in zip(found.params, found.bse, found.pvalues, strict=True)
+        Estimate(float(value / scale), float(error / scale), float(p))
+        for value, error, p, scale in zip(found.params, found.bse, found.pvalues, scales, strict=True)
     ]
     leverages = found.get_influence().hat_matrix_diag
+    alone = (1 - leverages).min() < ROUNDING  # an observation that a coefficient is fitted to, and nothing else
     return Fit(
         predictors=tuple(chosen),
         intercept=estimates[0],
         coefficients=tuple(estimates[1:]),
         r2=float(found.rsquared) if chosen else 0.0,
         adjusted_r2=float(found.rsquared_adj) if chosen else 0.0,
-        press_r2=left_out_r2(target, target - found.resid / (1 - leverages)),
+        press_r2=None if alone else left_out_r2(target, target - found.resid / (1 - leverages)),
         fitted=found.fittedvalues,
         residuals=found.resid,
         leverages=leverages,

@@ -25,7 +25,7 @@ from itune_core.api import (
 from itune_evaluators.correlation import Correlation, spearman
 from itune_evaluators.indicators import COLUMN, means
 from itune_evaluators.inference_loss import InferenceLoss
-from itune_evaluators.regression import Fit, Selection, backward, determined, leave_one_out, permuted_p
+from itune_evaluators.regression import Fit, Selection, backward, constant, determined, leave_one_out, permuted_p
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,7 +74,7 @@ class RuleFit(Evaluator):
     - ``INDICATOR.coefficient``, ``.se`` (standard error) and ``.p`` (t-test), of those that stayed;
     - ``r2``, ``adjusted_r2``; ``press_r2``, leave-one-out R² with these predictors; ``loo_r2``, leave-one-out R² with
       the predictors chosen anew each time, which alone says what to expect of other mixtures: 0 is what the mean
-      predicts, and worse is below 0 (not given where the mixtures but one do not determine a fit);
+      predicts, and worse is below 0 (neither is given where the mixtures but one do not determine a fit);
     - ``permutation_p``: how often losses in random order (999 times) give a fit with as large an R², selection
       included. P-values of predictors that were chosen for them are too small; this one is not;
     - ``INDICATOR.rho``, ``.rho_low``, ``.rho_high``: Spearman's rank correlation of each indicator with the loss, and
@@ -221,14 +221,14 @@ class RuleFit(Evaluator):
         if varied and (determined(values) or not selection.most(len(target))):
             return
         names = list(self.config.indicators)
-        constant = [name for name, column in zip(names, values.T, strict=True) if len(set(column)) == 1]
+        same = constant(values)
         rows, columns = values.shape
         if not varied:
             why = "all models have the same loss"
         elif rows < columns + 2:
             why = f"{columns} indicators and an intercept need at least {columns + 2} mixtures; there are {rows}"
-        elif constant:
-            why = f"the mean {constant[0]} is the same in all of them"
+        elif same:
+            why = f"the mean {names[same[0]]} is the same in all of them"
         else:
             why = "the means of one indicator are a sum of those of others"
         raise DataError(
@@ -252,10 +252,9 @@ class RuleFit(Evaluator):
         for number, estimate in zip(fit.predictors, fit.coefficients, strict=True):
             kinds = {"coefficient": estimate.value, "se": estimate.error, "p": estimate.p}
             figures |= {f"{names[number]}.{kind}": value for kind, value in kinds.items()}
-        figures |= {"r2": fit.r2, "adjusted_r2": fit.adjusted_r2, "press_r2": fit.press_r2}
-        left_out = leave_one_out(values, target, selection)
-        if left_out is not None:
-            figures["loo_r2"] = left_out
+        figures |= {"r2": fit.r2, "adjusted_r2": fit.adjusted_r2}
+        left_out = {"press_r2": fit.press_r2, "loo_r2": leave_one_out(values, target, selection)}
+        figures |= {name: value for name, value in left_out.items() if value is not None}
         rng = context.rng("permutations")
         orders = [np.array(rng.sample(range(len(target)), len(target))) for _ in range(PERMUTATIONS)]
         return {**figures, "permutation_p": permuted_p(values, target, selection, orders)}

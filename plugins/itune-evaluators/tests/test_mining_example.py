@@ -59,7 +59,7 @@ def test_each_model_stands_beside_what_it_was_trained_on(tmp_path: Path) -> None
 
 def write(file: Path, rows: list[dict[str, Any]], packed: bool = False) -> None:
     file.parent.mkdir(exist_ok=True)
-    text = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
     if packed:
         file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(text))
     else:
@@ -72,7 +72,7 @@ def test_the_evaluation_set_is_joined_and_read_back(tmp_path: Path, monkeypatch:
         {"id": "t1", "instruction": "Name a bird.", "instances": [{"input": "", "output": "Owl"}]},
     ]
     answers = [
-        {"instruction": "Shorten it.\n", "response": " Text. "},
+        {"instruction": "Shorten it.\n", "response": " Text.\u2028More. "},
         {"instruction": "Name a bird.", "response": "Owl\n"},
     ]
     write(tmp_path / "self_instruct" / "user_oriented_instructions.jsonl", tasks)
@@ -83,9 +83,9 @@ def test_the_evaluation_set_is_joined_and_read_back(tmp_path: Path, monkeypatch:
     out = tmp_path / "evaluation.jsonl"
     monkeypatch.setattr("sys.argv", ["evaluation.py", str(tmp_path), str(out)])
     script("evaluation").main()
-    rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    rows = [json.loads(line) for line in out.read_text("utf-8").split("\n") if line]
     assert [(row["prompt"], row["references"]) for row in rows] == [
-        ("Shorten it.\n\nA long text.", ["A text.", "Text."]),
+        ("Shorten it.\n\nA long text.", ["A text.", "Text.\u2028More."]),
         ("Name a bird.", ["Owl"]),
         ("Why?", ["Because."]),
     ]

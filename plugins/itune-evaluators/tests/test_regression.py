@@ -127,6 +127,34 @@ def test_predicting_the_mean_of_the_others_explains_nothing(values: list[float])
     assert left_out_r2(target, target) == 1
 
 
+@pytest.mark.parametrize("scale", [1e-15, 1e15, 1e100])
+def test_the_scale_of_a_column_plays_no_part(scale: float) -> None:
+    """A perplexity beside a share: in other units the same columns stay, with the same p-values."""
+    values, selection = noise(48, 3), Selection(0.05, 8)
+    target = 0.5 * values[:, 0] + 0.2 * values[:, 2] + 0.3 * noise(48, 1, 2)[:, 0]
+    scaled = values * [1, 1, scale] + [3, 3, 3 * scale]
+    one, other = backward(values, target, selection), backward(scaled, target, selection)
+    assert determined(scaled)
+    assert other.predictors == one.predictors == (0, 2)
+    assert other.coefficients[1].value * scale == pytest.approx(one.coefficients[1].value)
+    assert other.coefficients[1].error * scale == pytest.approx(one.coefficients[1].error)
+    assert [found.p for found in other.coefficients] == pytest.approx([found.p for found in one.coefficients])
+    assert (other.r2, other.press_r2) == pytest.approx((one.r2, one.press_r2))
+    assert other.predict(scaled[5]) == pytest.approx(one.predict(values[5]))
+
+
+def test_what_one_observation_alone_decides_is_not_left_out() -> None:
+    """A column that is 0 but in one row: its coefficient follows from that row, which no other can predict."""
+    values, target = noise(48, 2), noise(48, 1, 1)[:, 0]
+    values[:, 1] = 0
+    values[7, 1], target[7] = 0.01, 9
+    fit = backward(values, target, Selection(0.05, 8))
+    assert 1 in fit.predictors
+    assert fit.leverages[7] == pytest.approx(1)
+    assert fit.press_r2 is None
+    assert leave_one_out(values, target, Selection(0.05, 8)) is None
+
+
 def test_rank_correlation_and_its_interval_by_hand() -> None:
     one = list(range(1, 7))
     other = [2, 1, 4, 3, 6, 5]

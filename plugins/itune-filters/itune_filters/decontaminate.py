@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import Field
 
@@ -13,7 +13,6 @@ from itune_core.api import (
     Context,
     DataError,
     Drop,
-    Embed,
     Failed,
     Filter,
     Input,
@@ -22,13 +21,16 @@ from itune_core.api import (
     ModelRef,
     Record,
     RowError,
-    Vectors,
     hookimpl,
     records,
 )
-from itune_filters.compared import Part, compared
+from itune_filters.compared import Part
+from itune_filters.embedding import asking
 from itune_filters.overlap import Ngrams, Turn, turns
 from itune_filters.tokens import Unit
+
+if TYPE_CHECKING:
+    from itune_filters.embedding import Vector
 
 _STRIDE = 1000
 _SHOWN = 60
@@ -56,9 +58,9 @@ class Decontaminate(Filter):
     named by id and, if it has one, its source.
 
     Dropped: ``ngram-overlap``, ``embedding-overlap``. A record that lacks the part fails (``E-FILTER-002``), and so
-    does one that cannot be embedded, with the model's error. It is an error if an evaluation row lacks the part
-    (``E-FILTER-053``), if the sets hold nothing that can be compared (``E-FILTER-054``), or if one of their rows cannot
-    be embedded (``E-FILTER-055``).
+    does one that is blank (``E-FILTER-040``) or cannot be embedded, with the model's error. It is an error if an
+    evaluation row lacks the part (``E-FILTER-053``), if the sets hold nothing that can be compared (``E-FILTER-054``),
+    or if one of their rows cannot be embedded (``E-FILTER-055``).
 
     Source: 13-grams, GPT-3, arXiv:2005.14165; embeddings, which also find what was rephrased or translated,
     arXiv:2311.04850.
@@ -142,10 +144,10 @@ class Decontaminate(Filter):
 
         known = self._vectors_of_evaluation(model, evaluation, context)
         open_ = (record for record, verdict in zip(records(rows), verdicts, strict=True) if verdict == Keep())
-        replies = context.answer((record["id"], self._request(model, record)) for record in open_)
+        replies = self._vectors(model, open_, context)
         for some in _batches(iter(verdicts)):
             answers = list(islice(replies, sum(verdict == Keep() for verdict in some)))
-            vectors = [_vector(reply) for reply in answers if not isinstance(reply, Failed)]
+            vectors = [answer for answer in answers if not isinstance(answer, Failed)]
             cosines = iter(np.array(vectors).reshape(-1, known.shape[1]) @ known.T)
             decided = (
                 answer if isinstance(answer, Failed) else self._judged(next(cosines), evaluation) for answer in answers
@@ -156,9 +158,8 @@ class Decontaminate(Filter):
     def _vectors_of_evaluation(self, model: str, evaluation: Sequence[Record], context: Context) -> Any:
         import numpy as np
 
-        requests = [(record["id"], self._request(model, record)) for record in evaluation]
         vectors = []
-        for record, reply in zip(evaluation, context.answer(requests), strict=True):
+        for record, reply in zip(evaluation, self._vectors(model, evaluation, context), strict=True):
             if isinstance(reply, Failed):
                 raise DataError(
                     "E-FILTER-055",
@@ -167,12 +168,13 @@ class Decontaminate(Filter):
                     why=f"{reply.code}: {reply.message}",
                     fix="if it is too long, set first_characters, or use an embedding model that reads longer texts",
                 )
-            vectors.append(_vector(reply))
+            vectors.append(reply)
         return np.array(vectors)
 
-    def _request(self, model: str, record: Record) -> Embed:
-        text = "\n".join(compared(record, self.config.on))
-        return Embed(model, [text[: self.config.first_characters]])
+    def _vectors(self, model: str, rows: Iterable[Record], context: Context) -> Iterator[Vector | Failed]:
+        config = self.config
+        asked = ((record["id"], asking(record, model, config.on, config.first_characters)) for record in rows)
+        return (finished.result for finished in context.converse(asked))
 
     def _judged(self, cosines: Any, evaluation: Sequence[Record]) -> Keep | Drop:
         nearest = int(cosines.argmax())
@@ -183,12 +185,6 @@ class Decontaminate(Filter):
 
 def _named(record: Record) -> str:
     return f"{record['id']} ({record['source']})" if record["source"] else str(record["id"])
-
-
-def _vector(reply: Any) -> Sequence[float]:
-    if not isinstance(reply, Vectors):
-        raise TypeError(f"an Embed was answered with {type(reply).__name__}")
-    return reply.values[0]
 
 
 def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:

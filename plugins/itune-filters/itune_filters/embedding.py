@@ -30,15 +30,16 @@ def embedded(
         on: which part of a record is embedded; its turns are put together with line breaks.
         first_characters: of a text that are embedded; None: all.
     """
-    asked = ((record["id"], _asking(record, model, on, first_characters)) for record in records(rows))
+    asked = ((record["id"], asking(record, model, on, first_characters)) for record in records(rows))
     return (finished.result for finished in context.converse(asked))
 
 
-def _asking(record: Record, model: str, on: Part, first_characters: int | None) -> Generator[Embed, Vectors, Vector]:
+def asking(record: Record, model: str, on: Part, first_characters: int | None) -> Generator[Embed, Vectors, Vector]:
+    """Ask for one record's vector; arguments and failures as for :func:`embedded`."""
     import numpy as np
 
-    text = "\n".join(compared(record, on))
+    text = "\n".join(compared(record, on))[:first_characters]
     if not text.strip():
         raise RowError(f"the {on} of the record is blank: there is nothing to embed", "E-FILTER-040")
-    reply = yield Embed(model, [text[:first_characters]])
+    reply = yield Embed(model, [text])
     return np.array(reply.values[0], np.float32)

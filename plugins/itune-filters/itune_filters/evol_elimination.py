@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from itune_core.api import (
     Answer,
@@ -68,9 +68,10 @@ class EvolElimination(Filter):
 
     - ``sorry``: the answer says sorry in fewer than 80 words. It may, if its parent says so too. Every two characters
       of Chinese or Japanese are a word.
-    - ``only-stop-words``: the answer is made of punctuation and stop words. Yes and no are answers.
+    - ``only-stop-words``: the answer is made of punctuation and stop words. Yes and no are answers, and so is the
+      call of a tool.
     - ``copied-prompt-words``: the instruction has words of the prompt that asked for it ("rewritten prompt"), and its
-      parent has not. `copied` adds to the list.
+      parent has not; that of a record without parents was asked for by none. `copied` adds to the list.
     - ``no-information-gain``: the model `judge` finds that the instruction asks for the same as its parent. Without a
       `judge` the rule is left out.
 
@@ -95,7 +96,9 @@ class EvolElimination(Filter):
         prompt: InputFile | None = Field(
             None, description="A Jinja file with the question, in the place of the built-in one."
         )
-        copied: list[str] = Field([], description="More words that an evolved instruction must not copy.")
+        copied: list[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]] = Field(
+            [], description="More words that an evolved instruction must not copy."
+        )
 
     @hookimpl
     def itune_filter(self, inputs: Inputs, context: Context) -> Iterator[Keep | Drop | Failed]:
@@ -123,9 +126,9 @@ class EvolElimination(Filter):
             words = word_count(answer)
             if apology and words < SHORT and not any(word in parent.whole for parent in known.all() for word in SORRY):
                 return Drop("sorry", f"the answer says {apology!r} in {words} words, fewer than {SHORT}")
-            if says_nothing(answer):
+            if says_nothing(answer) and not any(turn["tool_calls"] for turn in responses[0]):
                 return Drop("only-stop-words", f"the answer is {answer[:40]!r}")
-        for words_of_prompt in (*COPIED, *map(plain, self.config.copied)):
+        for words_of_prompt in (*COPIED, *map(plain, self.config.copied)) if known.names else ():
             if words_of_prompt in said and not any(words_of_prompt in plain(parent.prompt) for parent in known.all()):
                 return Drop("copied-prompt-words", f"it says {words_of_prompt!r}")
         if asked is not None:
@@ -164,7 +167,7 @@ def _parents(rows: datasets.Dataset, wanted: set[str]) -> Iterator[tuple[str, Pa
         if record["id"] in wanted:
             prompt, responses = parts(record)
             texts = [_text(prompt), *map(_text, responses), *(record["references"] or [])]
-            yield record["id"], Parent(texts[0] or texts[1], plain(" ".join(texts)))
+            yield record["id"], Parent(next(filter(None, texts), ""), plain(" ".join(texts)))
 
 
 def _text(turns: Any) -> str:

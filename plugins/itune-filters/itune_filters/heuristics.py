@@ -69,8 +69,8 @@ class Heuristics(Filter):
     - ``contradiction``: another conversation has the same prompt and another answer; all of them go.
 
     The rules were made for English. With ``english: false`` the black list, "write a program" and the test for ASCII
-    are left out; every two characters of Chinese or Japanese are a word; and only punctuation that opens nothing counts
-    (not ``「``, ``《``, ``¿`` or quotation marks).
+    are left out; every two characters of Chinese or Japanese are a word; and only punctuation that opens nothing, and
+    symbols, count (not ``「``, ``《``, ``¿`` or quotation marks).
 
     Source: Self-Instruct, arXiv:2212.10560 and https://github.com/yizhongw/self-instruct; the longer black list is of
     https://github.com/tatsu-lab/stanford_alpaca.
@@ -91,10 +91,11 @@ class Heuristics(Filter):
         """By the rules that look at one record alone."""
         prompt, responses = parts(record)
         instruction = prompt[-1]["content"].strip() if prompt else ""
+        spaced = " ".join(instruction.split())
         answers = [response[-1]["content"].strip() for response in responses]
         found: Drop | None = None
         if prompt and "instruction" in self.config.sets:
-            found = next(self._of_instruction(instruction), None)
+            found = next(self._of_instruction(spaced), None)
         if found is None and "instance" in self.config.sets:
             found = next(_of_instance(instruction, answers), None)
         return found or Keep()

@@ -80,7 +80,7 @@ def colliding(keys: Numbers) -> npt.NDArray[np.bool_]:
 
     found = np.zeros(keys.shape, bool)
     for band in range(keys.shape[1]):
-        order = np.argsort(keys[:, band], kind="stable")
+        order = np.argsort(keys[:, band])
         same = np.diff(keys[order, band]) == 0
         found[order[1:][same], band] = True
         found[order[:-1][same], band] = True

@@ -67,7 +67,7 @@ class NearDuplicates(Filter):
     """
 
     class Config(ComponentConfig):
-        threshold: float = Field(0.7, gt=0, le=1, description="Jaccard similarity from which on a record is dropped.")
+        threshold: float = Field(0.7, ge=0.1, le=1, description="Jaccard similarity from which on a record is dropped.")
         on: Part = Field("all", description="What is compared: prompt and answers, the prompt, or the answers.")
         unit: Unit = Field("words", description="What shingles are made of.")
         size: int = Field(5, ge=1, description="Words, or characters, of a shingle.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal
 
 Language = Literal["en", "ko", "ja", "zh"]
@@ -18,7 +20,7 @@ REFUSALS: Mapping[Language, tuple[str, ...]] = {
         *("i'm unable to", "i am unable to", "i'm not able to", "i am not able to", "i'm not capable of"),
         *("i am not capable of", "i do not have the ability", "i don't have the ability"),
         *("i won't be able to", "i will not be able to", "i must decline", "i have to decline"),
-        *("i'm sorry, but i can", "i am sorry, but i can", "sorry, but i can", "sorry, i can't", "sorry, i cannot"),
+        *("sorry, but i can't", "sorry, but i cannot", "sorry, i can't", "sorry, i cannot"),
         *("i apologize, but i", "unfortunately, i can't", "unfortunately, i cannot", "unfortunately, i don't have"),
         *("against my programming", "not comfortable with", "unable to fulfill", "unable to comply"),
     ),
@@ -95,6 +97,24 @@ REFUSALS: Mapping[Language, tuple[str, ...]] = {
         *("我無法回答", "我不能回答", "我無法提供", "我無法幫助", "我無法協助", "我無法滿足", "我無法完成"),
     ),
 }
+
+
+_LATIN = "[a-z0-9\u00df-\u024f]"
+
+
+def says(text: str, phrase: str) -> bool:
+    """Whether `text` has `phrase`, both as :func:`plain` has them, in whole words: "as an ai" is not in "has an air".
+
+    That goes for words in Latin letters; in other scripts endings and the next word follow without a space.
+    """
+    return phrase in text and _whole(phrase).search(text) is not None
+
+
+@lru_cache(maxsize=1024)
+def _whole(phrase: str) -> re.Pattern[str]:
+    before = f"(?<!{_LATIN})" if re.match(_LATIN, phrase[0]) else ""
+    after = f"(?!{_LATIN})" if re.match(_LATIN, phrase[-1]) else ""
+    return re.compile(f"{before}{re.escape(phrase)}{after}")
 
 
 def plain(text: str) -> str:

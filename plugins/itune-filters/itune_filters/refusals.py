@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from itune_core.api import ComponentConfig, Drop, Filter, Input, Keep, Kind, Record, parts
-from itune_filters.refusal_phrases import REFUSALS, Language, plain
+from itune_filters.refusal_phrases import REFUSALS, Language, plain, says
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|[。！？\n]+\s*")
 SENTENCES = 2
@@ -22,7 +22,7 @@ class Refusals(Filter):
     The lists are this package's own, in English, Korean, Japanese and Chinese (both scripts); `phrases` adds to them.
     They are of models' ways to say that they will not or cannot ("I cannot assist", "as an AI", 도와드릴 수 없,
     お答えできません, 我无法提供); being sorry alone is none of them. Upper case, curly apostrophes and line breaks make
-    no difference.
+    no difference; words in Latin letters must be whole ("as an ai" is not in "has an air of").
 
     With ``look: start`` a phrase counts in the first two sentences of the answer, where a refusal stands ("I'm sorry. I
     can't help with that."); with ``anywhere`` also later, which finds half-hearted answers, and some that quote one.
@@ -53,7 +53,7 @@ class Refusals(Filter):
             answer = " ".join(_SENTENCE_END.split(answer, maxsplit=SENTENCES)[:SENTENCES])
         text = plain(answer)
         for phrase, of in self._phrases():
-            if phrase in text:
+            if says(text, phrase):
                 return Drop("refusal", f"{phrase!r} ({of})")
         return Keep()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Self
 
@@ -17,6 +18,7 @@ from itune_core.api import (
     Inputs,
     Keep,
     Record,
+    RowError,
     Rule,
     StepRef,
     hookimpl,
@@ -39,8 +41,9 @@ class RuleSelect(Filter):
     `reverse` the highest predictions are kept, the worst records if the rule is right: what a validation compares with.
 
     A rule that was fitted on means of data sets ranks single records only as far as its R² allows, and holds for the
-    models and scorers that it was fitted with. A score that is null fails its record (``E-FILTER-010``), one that is no
-    number too (``E-FILTER-011``).
+    models and scorers that it was fitted with. A fit may keep no indicator: such a rule predicts the same of all, and
+    what is kept is then chosen by id alone. A score that is null fails its record (``E-FILTER-010``), one that is no
+    number too (``E-FILTER-011``), and a prediction that is no finite number (``E-FILTER-012``).
 
     Dropped: ``not-selected``, with prediction and rank.
 
@@ -93,4 +96,8 @@ class RuleSelect(Filter):
 
 
 def _predicted(rule: Rule, columns: dict[str, str], record: Record) -> float:
-    return rule.predict({name: number(record, column) for name, column in columns.items()})
+    values = {name: number(record, column) for name, column in columns.items()}
+    predicted = rule.predict(values)
+    if not math.isfinite(predicted):
+        raise RowError(f"the {rule.target} that the rule predicts of {values} is no finite number", "E-FILTER-012")
+    return predicted

@@ -19,6 +19,9 @@ class Sample(Filter):
     number is below it, so a new row changes nothing for the others and the share is met on average. The order of rows
     plays no part. A data set that has no more than `size` records is kept whole.
 
+    Who samples what another sample kept gives the second step a `seed` of its own: under the same one its records draw
+    the same numbers as before, all of them small, and a share of them is more than that share.
+
     Dropped: ``not-sampled``.
 
     Source: bottom-k sampling, Cohen and Kaplan (2007), https://doi.org/10.1145/1281100.1281133.

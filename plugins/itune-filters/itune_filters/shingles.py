@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Sequence
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ class Shingler:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._hashes = _Hashes()
+        self._vocabulary = _Vocabulary()
 
     def __call__(self, texts: Sequence[Sequence[str]]) -> list[Numbers]:
         """The number of each n-gram of each text, in order: one fewer than `size` less than it has tokens.
@@ -39,7 +40,10 @@ class Shingler:
 
         size = self.size
         lengths = [len(text) for text in texts]
-        tokens = np.fromiter(map(self._hashes.__getitem__, chain.from_iterable(texts)), np.uint64, sum(lengths))
+        # Numbers first: a small integer passes into an array faster than 64 bits.
+        known = map(self._vocabulary.__getitem__, chain.from_iterable(texts))
+        places = np.fromiter(known, np.intp, sum(lengths))
+        tokens = np.array(self._vocabulary.hashes, np.uint64)[places]
         # A window is hashed as a polynomial in an odd number. Windows that reach into the next text are made as well
         # and never looked at.
         windows = max(len(tokens) - size + 1, 0)
@@ -67,12 +71,16 @@ class Shingler:
         return mixed(np.array([(number + len(tokens)) % 2**64], np.uint64))
 
 
-class _Hashes(dict[str, int]):
-    """64 bits of each token that was ever asked for."""
+class _Vocabulary(dict[str, int]):
+    """Tokens by number, from 0 in the order they were first asked for, and 64 bits of the text of each."""
+
+    def __init__(self) -> None:
+        self.hashes = array("Q")
 
     def __missing__(self, token: str) -> int:
         digest = hashlib.blake2b(token.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        number = self[token] = int.from_bytes(digest, "little")
+        self.hashes.append(int.from_bytes(digest, "little"))
+        self[token] = number = len(self)
         return number
 
 

@@ -33,6 +33,9 @@ class Split(Filter):
     By default records with the same prompt are a group (a text record's prompt is its text), so that no question is
     both trained on and asked. By ``id`` every record is its own group, also where two say the same.
 
+    Who splits ``train`` once more gives the second step a `seed` of its own: under the same one its groups draw the
+    same numbers as before, all of them above the first share, so that by the same share none is held out.
+
     Source: this package.
     """
 

@@ -20,14 +20,17 @@ Both read the text in Unicode's compatibility form (NFKC), case folded; marks st
 space and punctuation, only separates.
 """
 
-_ASCII = {"words": re.compile("[a-z0-9]+"), "characters": re.compile("[a-z0-9]")}
-_ROUGE = _ASCII["words"]
+_RUNS = re.compile("[a-z0-9]+")
+_SPACED = bytes(ord(chr(code).lower()) if code < 128 and chr(code).isalnum() else 32 for code in range(256))
+"""ASCII in lower case, with a space for all that is no letter and no digit."""
 
 
 def split(text: str, unit: Unit) -> list[str]:
     """The tokens of `text`, in order; none if it has no letter and no digit."""
     if text.isascii():
-        return _ASCII[unit].findall(text.lower())
+        # A good deal faster than a regular expression.
+        words = text.encode().translate(_SPACED).decode()
+        return words.split() if unit == "words" else list(words.replace(" ", ""))
     found: list[str] = _unicode(unit).findall(normalize("NFKC", text).casefold())
     return found
 
@@ -44,16 +47,16 @@ def tokens(text: str, unit: Unit | Literal["rouge"]) -> list[str]:
         RowError: ``E-FILTER-050`` nothing is left to compare; or ``rouge`` would delete most of the letters, so that
             what is left says little of the text.
     """
-    if unit == "rouge":
-        found = _ROUGE.findall(text.lower())
-        if not text.isascii() and 2 * sum(map(len, found)) < sum(map(str.isalnum, text)):
+    if unit == "rouge" and not text.isascii():
+        found = _RUNS.findall(text.lower())
+        if 2 * sum(map(len, found)) < sum(map(str.isalnum, text)):
             raise RowError(
                 "most letters of the text are outside of a to z, and ROUGE's tokenizer deletes those",
                 "E-FILTER-050",
                 fix="set tokens: words, or tokens: characters",
             )
     else:
-        found = split(text, unit)
+        found = split(text, "words" if unit == "rouge" else unit)  # of ASCII they are the same
     if not found:
         raise RowError("the text has no letter and no digit: there is nothing to compare", "E-FILTER-050")
     return found
@@ -67,5 +70,5 @@ def _unicode(unit: Unit) -> Any:
         return regex.compile(r"[\p{L}\p{N}]\p{M}*")
     scripts = "".join(rf"\p{{scx={script}}}" for script in ("Han", "Hira", "Kana", "Thai", "Laoo", "Khmr", "Mymr"))
     unspaced = rf"[[{scripts}]&&[\p{{L}}\p{{N}}]]"
-    # a-z0-9 is in the set after it; to ask for it first makes the whole twice as fast.
+    # a-z0-9 is in the set after it; to ask for it first nearly halves the time.
     return regex.compile(rf"(?V1)(?:[a-z0-9]|[[\p{{L}}\p{{M}}\p{{N}}]--{unspaced}])+|{unspaced}\p{{M}}*")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
-UNSPACED = re.compile("[\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
-"""A character of Chinese or Japanese: Han, Hiragana, Katakana."""
+UNSPACED = re.compile(
+    "[\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]"
+)
+"""A character of Chinese or Japanese: Han with its marks of repetition, Hiragana, Katakana of either width."""
 
 CHARACTERS_A_WORD = 2
 """Of Chinese and Japanese: a convention, near to what their segmenters give, so that one bound suits all texts."""

@@ -151,6 +151,14 @@ def test_a_row_that_cannot_be_embedded_fails_and_an_evaluation_row_ends_the_step
     assert raised.value.where == "evaluation row e0"
 
 
+def test_what_is_blank_resembles_nothing(check: Check) -> None:
+    rows, evaluation = asked("    Sing", "Sing"), asked("Add 2 and 3", name="e")
+    blank, kept = check(rows, evaluation, model="m", first_characters=4, cosine=0.5, reply=first_four)
+    assert isinstance(blank, Failed)
+    assert blank.code == "E-FILTER-040"
+    assert kept == Keep()
+
+
 def first_four(request: Request) -> Reply | Failed:
     assert isinstance(request, Embed)
     assert all(len(text) <= 4 for text in request.texts)

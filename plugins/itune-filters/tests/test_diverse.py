@@ -219,6 +219,12 @@ def test_a_record_without_the_text_fails(tmp_path: Path, record: Record, on: str
     assert judged(data, tmp_path, on=on)["r"].code == code
 
 
+def test_what_is_blank_as_far_as_it_is_read_fails(tmp_path: Path) -> None:
+    row = prompt([{"role": "user", "content": "\n\n\n\nName a tree."}], id="r")
+    data = datasets.Dataset.from_list([dict(row)], features=features(row.kind)).add_column("score.worth", [1.0])
+    assert judged(data, tmp_path, first_characters=4)["r"].code == "E-FILTER-040"
+
+
 @pytest.mark.parametrize("options", [{"threshold": 0}, {"threshold": 1}, {"size": 0}, {"by": "worth"}])
 def test_settings_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

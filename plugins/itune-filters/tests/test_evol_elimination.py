@@ -8,8 +8,21 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from itune_core.api import Answer, Ask, Completion, DataError, Drop, Failed, Keep, Request, message, prompt
+from itune_core.api import (
+    Answer,
+    Ask,
+    Completion,
+    DataError,
+    Drop,
+    Failed,
+    Keep,
+    Request,
+    conversation,
+    message,
+    prompt,
+)
 from itune_filters.evol_elimination import EvolElimination
 from itune_filters.evol_phrases import PARTICLES, STOP_WORDS, says_nothing
 
@@ -94,6 +107,8 @@ def test_more_words_of_the_recipe(verdict: Any) -> None:
     question = "My Harder Version: name two fruits."
     assert verdict(question, "A fig and a date.") == Keep()
     assert verdict(question, "A fig and a date.", copied=["harder version"]).detail == "it says 'harder version'"
+    with pytest.raises(ValidationError):
+        EvolElimination.Config(copied=[" "])
 
 
 def test_the_detail_names_rule_and_value(verdict: Any) -> None:
@@ -183,6 +198,20 @@ def test_a_record_without_parents_was_not_evolved(judge_with: Any, make_chat: An
     verdicts = judge_with(EvolElimination, rows, judge="m", reply=says())
     assert verdicts[0] == Keep()
     assert verdicts[1].reason == "sorry"
+    asked = make_chat("Write a story about the given prompt: an old oak.", "Long ago ...").replace(id="1")
+    assert judge_with(EvolElimination, [asked]) == [Keep()]
+
+
+def test_a_call_of_a_tool_is_an_answer(judge_with: Any) -> None:
+    call = message("assistant", "", tool_calls='[{"name": "search"}]')
+    assert judge_with(EvolElimination, [conversation([message("user", GOOD), call], id="1")]) == [Keep()]
+
+
+def test_a_parent_may_be_blank(judge_with: Any) -> None:
+    blank = prompt([message("user", "")], id="seed")
+    row = prompt([message("user", "The given prompt, harder.")], id="child", parents=["seed"])
+    [found] = judge_with(EvolElimination, [row], others={"parents": [blank]})
+    assert found.reason == "copied-prompt-words"
 
 
 def test_prompts_are_judged_before_they_are_answered(judge_with: Any, make_chat: Any) -> None:

@@ -121,6 +121,12 @@ def test_prompts_and_pairs(judge: Any) -> None:
     assert verdict.reason == "ends-with-colon"
 
 
+def test_white_space_hides_nothing(judge: Any) -> None:
+    asked = ["Write a  program that counts\nall the words.", "Say how to go\n to the station from here."]
+    verdicts = judge(Heuristics, [prompt([message("user", said)], id=said) for said in asked])
+    assert [one.reason for one in verdicts] == ["asks-for-a-program", "unsuitable-word"]
+
+
 @pytest.mark.parametrize(
     ("said", "words"),
     [
@@ -131,6 +137,9 @@ def test_prompts_and_pairs(judge: Any) -> None:
         ("三文字", 2),
         ("我用 Python 3 编程。", 4),
         ("カタカナ、ひらがな。", 4),
+        ("ﾊﾝｶｸ", 2),
+        ("人々", 1),
+        ("二〇二六年", 3),
     ],
 )
 def test_words_in_every_script(said: str, words: int) -> None:

@@ -31,6 +31,12 @@ def found(judge: Any, record: Any, **settings: Any) -> str:
         ("申し訳ないと伝えるには、まず事実を認めましょう。", ""),
         ("對不起是道歉時說的話。", ""),
         ("I can't believe it is spring! The garden is green.", ""),
+        ("She has an air of mystery.", ""),
+        ("Such as an airline pilot.", ""),
+        ("The API cannot complete the call twice.", ""),
+        ("Sorry, but I can only stay an hour, wrote Ann.", ""),
+        ("Sorry, but I cannot do that.", "'sorry, but i cannot' (en)"),
+        ("作为AI助手，我没有生日。", "'作为ai' (zh)"),
     ],
 )
 def test_four_languages(judge: Any, make_chat: Any, answer: str, detail: str) -> None:
@@ -49,6 +55,8 @@ def test_phrases_and_languages_of_the_recipe(judge: Any, make_chat: Any) -> None
     spanish = make_chat("Ayuda.", "Lo siento, NO  PUEDO ayudar.")
     assert found(judge, spanish) == ""
     assert found(judge, spanish, phrases=["No puedo ayudar"]) == "'no puedo ayudar' (of the recipe)"
+    assert found(judge, spanish, phrases=["o puedo", "sient"]) == ""
+    assert found(judge, make_chat("Nota.", "Es útil."), phrases=["til"]) == ""
     english = make_chat("Help.", "I cannot assist.")
     assert found(judge, english, languages=["ko"]) == ""
     assert found(judge, english, languages=[]) == ""

@@ -177,3 +177,19 @@ def test_rule_select_needs_a_column_for_each_indicator(judge_with: Any) -> None:
     assert caught.value.code == "E-FILTER-016"
     with pytest.raises(ItuneError, match="E-RUN-021"):
         judge_with(RuleSelect, rows(1), {"score.rm": [1.0]}, **setting)
+
+
+def test_a_prediction_that_is_no_number_fails_its_record(judge_with: Any) -> None:
+    named = {"reward": "score.rm", "length": "score.len"}
+    rule = Rule("log loss", 0.0, {"reward": 1e10, "length": -1e10})
+    scores = {"score.rm": [1.0, 1e300, 1e308, 0.0], "score.len": [1.0, 1e300, -1e308, 5.0]}
+    found = judge_with(RuleSelect, rows(4), scores, rules={"fit": rule}, rule="fit", columns=named, size=1)
+    assert [getattr(one, "code", None) for one in found] == [None, "E-FILTER-012", "E-FILTER-012", None]
+    assert found[3] == Keep()
+
+
+def test_a_rule_without_indicators_chooses_by_id(judge_with: Any) -> None:
+    setting = {"rules": {"fit": Rule("log loss", 1.0, {})}, "rule": "fit", "size": 2, "columns": {"reward": "score.rm"}}
+    found = judge_with(RuleSelect, rows(4), {"score.rm": [4.0, 3.0, 2.0, 1.0]}, **setting)
+    assert found == judge_with(RuleSelect, rows(4), {"score.rm": [4.0, 3.0, 2.0, 1.0]}, **setting, reverse=True)
+    assert found.count(Keep()) == 2

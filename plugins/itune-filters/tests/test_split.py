@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from itune_core.api import Failed, Kind, example, text
+from itune_core.api import Failed, Keep, Kind, example, text
 from itune_filters.split import Split
 
 
@@ -90,3 +90,10 @@ def test_every_kind_is_split(judge: Any, kind: Kind) -> None:
 def test_a_side_that_gets_nothing_is_refused(held_out: float) -> None:
     with pytest.raises(ValidationError):
         Split.Config(held_out=held_out)
+
+
+def test_who_splits_again_gives_another_seed(judge: Any, make_chat: Any, give_ids: Any) -> None:
+    rows = give_ids([make_chat(f"Question {number}?") for number in range(200)])
+    train = [row for row, side in zip(rows, judge(Split, rows, held_out=0.2), strict=True) if side == Keep("train")]
+    assert Keep("held_out") not in judge(Split, train, held_out=0.2)
+    assert Keep("held_out") in judge(Split, train, held_out=0.2, seed=1)

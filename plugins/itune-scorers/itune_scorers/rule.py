@@ -119,7 +119,7 @@ def predicted(rule: Rule, columns: Mapping[str, str], record: Record) -> Mapping
     """What `rule` predicts of `record`.
 
     Raises:
-        RowError: ``E-SCORE-051`` a column is null or not a number.
+        RowError: ``E-SCORE-051`` a column is null or not a number, or the prediction is none.
     """
     values = {}
     for indicator, column in columns.items():
@@ -132,4 +132,11 @@ def predicted(rule: Rule, columns: Mapping[str, str], record: Record) -> Mapping
                 fix="see why with itune ledger; drop such records with a filter first",
             )
         values[indicator] = float(value)
-    return {"predicted": rule.predict(values)}
+    try:
+        found = rule.predict(values)
+    except (OverflowError, ValueError):  # a partial sum is too large, or infinities of both signs meet
+        found = math.nan
+    if not math.isfinite(found):
+        said = ", ".join(f"{columns[indicator]} is {value:g}" for indicator, value in values.items())
+        raise RowError("the prediction is no finite number", "E-SCORE-051", why=said, fix="filter such records out")
+    return {"predicted": found}

@@ -64,4 +64,9 @@ class Similarity(Scorer):
             if isinstance(found, Failed):
                 yield found
             else:
-                yield {"max": float((target @ found).max()), "mean": float(middle @ found)}
+                yield {"max": _cosine((target @ found).max()), "mean": _cosine(middle @ found)}
+
+
+def _cosine(value: float) -> float:
+    """Of a vector with itself, rounding would make it 1.0000001."""
+    return min(1.0, max(-1.0, float(value)))

@@ -29,10 +29,12 @@ def rows(values: Mapping[str, list[Any]] = VALUES) -> datasets.Dataset:
     return datasets.concatenate_datasets([made, datasets.Dataset.from_dict(dict(values))], axis=1)
 
 
-def score(folder: Path, fitted: Rule | None = None, **config: Any) -> list[Any]:
+def score(
+    folder: Path, fitted: Rule | None = None, values: Mapping[str, list[Any]] = VALUES, **config: Any
+) -> list[Any]:
     component = LinearRule(LinearRule.Config(**{"columns": COLUMNS, **config}))
     context = BenchContext(folder, rules={"mined": fitted} if fitted else {})
-    return list(component.itune_score(inputs={"records": rows()}, context=context))
+    return list(component.itune_score(inputs={"records": rows(values)}, context=context))
 
 
 def test_a_fitted_rule(tmp_path: Path) -> None:
@@ -72,6 +74,20 @@ def test_the_third_published_rule_by_hand(tmp_path: Path) -> None:
 def test_a_written_rule(tmp_path: Path) -> None:
     assert score(tmp_path, coefficients={"knn": 2.0})[0] == {"predicted": pytest.approx(1.6)}
     assert score(tmp_path, coefficients={"knn": 2.0}, intercept=-1)[0] == {"predicted": pytest.approx(0.6)}
+
+
+@pytest.mark.parametrize("knn", [-1e308, 0.0, 1e308])
+def test_scores_beyond_what_a_float_holds_fail_alone(tmp_path: Path, knn: float) -> None:
+    """Their products are infinite, add up to no number, or to one that is too large: none stops the others."""
+    values = {"score.length.words": [1e308, 1e307, -1e307, 7.0], "score.knn": [knn, 9e306, 9e306, 0.7]}
+    columns = {"length": "score.length.words", "knn": "score.knn"}
+    *large, last = score(tmp_path, values=values, columns=columns, coefficients={"length": 10.0, "knn": 10.0})
+    assert isinstance(large[0], Failed)
+    assert large[0].code == "E-SCORE-051"
+    assert "no finite number" in large[0].message
+    assert isinstance(large[1], Failed)
+    assert large[2] == {"predicted": pytest.approx(-1e307)}
+    assert last == {"predicted": pytest.approx(77)}
 
 
 def test_an_indicator_without_a_column_is_named_with_the_one_it_was_fitted_on(tmp_path: Path) -> None:

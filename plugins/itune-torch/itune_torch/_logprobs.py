@@ -31,7 +31,7 @@ _reshapes_logits: WeakSet[nn.Module] = WeakSet()
 """LM heads seen to be followed by more arithmetic (soft-capping, scaling)."""
 
 
-def logprobs(model: nn.Module, batch: Batch | Seq2SeqBatch, *, chunk: int = CHUNK) -> Tensor:
+def logprobs(model: nn.Module, batch: Batch | Seq2SeqBatch, *, chunk: int = CHUNK, precise: bool = False) -> Tensor:
     """Log-probability of each target of `batch` given the tokens before it in its row.
 
     Differentiable in whatever of the model requires a gradient. With a frozen LM head (any adapter that leaves it
@@ -47,6 +47,9 @@ def logprobs(model: nn.Module, batch: Batch | Seq2SeqBatch, *, chunk: int = CHUN
             `DistributedDataParallel`.
         batch: on the model's device.
         chunk: positions projected at once; memory only, not the result.
+        precise: project in float32 whatever the model's type. In bfloat16 logits between 16 and 32 lie on a grid of
+            1/8, which is no matter in a sum over an answer but most of what one token can say. Costs a float32 copy of
+            a half-precision head for the time of the call.
 
     Returns:
         (N,) float32, in the order of ``batch.targets``.
@@ -63,6 +66,8 @@ def logprobs(model: nn.Module, batch: Batch | Seq2SeqBatch, *, chunk: int = CHUN
             bias: Tensor | None = head.bias
             if not torch.is_grad_enabled():  # inside a Function, forward cannot tell
                 hidden, weight, bias = hidden.detach(), weight.detach(), None if bias is None else bias.detach()
+            if precise:
+                weight, bias = weight.float(), None if bias is None else bias.float()
             return cast(Tensor, _LinearLogprobs.apply(hidden, weight, bias, batch.target_ids, chunk))  # type: ignore[no-untyped-call]
         # Gemma caps its logits, Granite and Cohere scale them: the head's own output is not the model's.
         _reshapes_logits.add(head)
