@@ -109,7 +109,8 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of wheels: the core, two first-party plugins, four of a third party, and the libraries' stand-ins."""
     folder = tmp_path_factory.mktemp("park")
     wheels = folder / "wheels"
-    for source in (ROOT, ROOT / "plugins" / "itune-filters", ROOT / "plugins" / "itune-formatters"):
+    ours = (ROOT, ROOT / "plugins" / "itune-filters", ROOT / "plugins" / "itune-formatters")
+    for source in ours:
         build(source, wheels)
     for name, component, version in (
         ("acme-itune-short", "short", "1.0"),
@@ -117,8 +118,9 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("acme-itune-extra", "extra", "1.0"),
     ):
         build(plugin(folder / f"{name}-{version}", name, component, version), wheels)
-    core = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
-    for name in needed(core, set()):
+    declared = [tomllib.loads((source / "pyproject.toml").read_text("utf-8"))["project"] for source in ours]
+    libraries = needed((line for project in declared for line in project["dependencies"]), {"itune-core"})
+    for name in libraries - {"itune-core"}:
         found = distribution(name)
         stem = f"{name.replace('-', '_')}-{found.version}"
         with ZipFile(wheels / f"{stem}-py3-none-any.whl", "w") as wheel:
