@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from itune_core.api.errors import DataError, ItuneError, ModelError, PluginError, RecipeError, RowError
 from itune_core.api.hookspecs import hookimpl
-from itune_core.api.parts import Parts, parts
+from itune_core.api.parts import Part, Parts, contents, parts
 from itune_core.api.records import (
     Kind,
     Record,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Reply,
         Request,
         Rewards,
+        Spent,
         TokenLogProbs,
         Vectors,
     )
@@ -53,7 +54,17 @@ if TYPE_CHECKING:
         Trainer,
     )
     from itune_core.api.context import Context, Facts, Finished
-    from itune_core.api.fields import ComponentConfig, Function, InputFile, ModelRef, Runtime, Secret, StepRef
+    from itune_core.api.embedding import embedded
+    from itune_core.api.fields import (
+        ComponentConfig,
+        Function,
+        InputFile,
+        ModelRef,
+        Runtime,
+        ScoreColumn,
+        Secret,
+        StepRef,
+    )
     from itune_core.api.models import Architecture, ModelSource
     from itune_core.api.outcomes import (
         Check,
@@ -64,6 +75,7 @@ if TYPE_CHECKING:
         Failed,
         Keep,
         Mix,
+        Rejected,
         Rule,
         TrainedModel,
         Used,
@@ -116,12 +128,14 @@ __all__ = [
     "ModelRef",
     "ModelSource",
     "OptionLogProbs",
+    "Part",
     "Parts",
     "PluginError",
     "Prompt",
     "Reading",
     "RecipeError",
     "Record",
+    "Rejected",
     "Reply",
     "Request",
     "Rewards",
@@ -129,8 +143,10 @@ __all__ = [
     "RowError",
     "Rule",
     "Runtime",
+    "ScoreColumn",
     "Scorer",
     "Secret",
+    "Spent",
     "StepRef",
     "Template",
     "TokenLogProbs",
@@ -138,9 +154,11 @@ __all__ = [
     "Trainer",
     "Used",
     "Vectors",
+    "contents",
     "conversation",
     "derive_rng",
     "derive_seed",
+    "embedded",
     "example",
     "features",
     "feedback",
@@ -159,6 +177,7 @@ _LATER = (
     "asking",
     "components",
     "context",
+    "embedding",
     "fields",
     "models",
     "outcomes",

@@ -1,8 +1,8 @@
 """How a component asks a model without doing I/O.
 
 A component method that needs a model is a plain generator: it yields one of the requests below and receives its
-answer. The engine advances the generators of all records in waves, answers each wave from the journal and then from
-the backend, in one batch or concurrently. So retries, caching, cost and resumption are written once, and the
+answer. The engine advances the generators of many records together and answers what they ask from the journal, then
+from the backend, in one batch or concurrently. So retries, caching, cost and resumption are written once, and the
 component can be tested by sending it answers by hand::
 
     def generate(self, record, rng):
@@ -11,6 +11,12 @@ component can be tested by sending it answers by hand::
 
 A request that cannot be answered raises :class:`~itune_core.api.errors.RowError` *inside* the generator at the
 ``yield``: a component that has something better to do catches it, otherwise the record ends as failed.
+
+Requests that do not depend on one another are yielded as a list, and answered together. Then nothing is raised: the
+replies are a list in the same order, with :class:`~itune_core.api.outcomes.Failed` in the place of what could not be
+answered::
+
+    one, other = yield [Ask(judge, in_order), Ask(judge, swapped)]
 """
 
 from __future__ import annotations
@@ -36,6 +42,9 @@ class Ask:
         temperature: 0 is greedy.
         top_p: nucleus mass, in (0, 1].
         stop: strings that end an answer; not part of its text.
+        top_k: draw from so many of the likeliest tokens; 0: from all.
+        presence_penalty: what is taken from the logit of every token that the answer holds already.
+        schema: a JSON schema to hold the answer to. A backend that cannot leaves it be: read the answer as if it had.
     """
 
     model: str
@@ -45,6 +54,9 @@ class Ask:
     temperature: float = 0.0
     top_p: float = 1.0
     stop: Sequence[str] = ()
+    top_k: int = 0
+    presence_penalty: float = 0.0
+    schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -191,3 +203,14 @@ class Vectors:
 
 
 Reply = Answer | TokenLogProbs | OptionLogProbs | AnswerRewards | Vectors
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What answers have cost: tokens read and tokens written."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens)

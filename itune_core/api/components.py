@@ -32,7 +32,19 @@ from itune_core.api.errors import ModelError, RowError
 from itune_core.api.fields import ComponentConfig, InputFile, ModelRef
 from itune_core.api.hookspecs import hookimpl
 from itune_core.api.models import ModelSource
-from itune_core.api.outcomes import Check, Created, Drawn, Drop, Evaluation, Failed, Keep, Mix, TrainedModel, Used
+from itune_core.api.outcomes import (
+    Check,
+    Created,
+    Drawn,
+    Drop,
+    Evaluation,
+    Failed,
+    Keep,
+    Mix,
+    Rejected,
+    TrainedModel,
+    Used,
+)
 from itune_core.api.randomness import derive_rng
 from itune_core.api.reading import BadRow, HubDataset, Reading, Row, hub_rows, read_rows, settled
 from itune_core.api.records import Kind, Record, records
@@ -99,6 +111,11 @@ class Component:
         decides which kinds of record it takes, so that a recipe is checked, and records are cast, accordingly."""
         return cls.inputs
 
+    @classmethod
+    def produces_for(cls, config: Any) -> Kind | None:
+        """:attr:`produces` under these settings. Override where a setting decides which kind of record it gives."""
+        return cls.produces
+
     def reads(self) -> Sequence[str]:
         """The score columns it reads (``score.<step>[.<part>]``); only these enter its artifact key."""
         return ()
@@ -111,7 +128,8 @@ class Component:
 def _each(method: Callable[[Record], Any], rows: datasets.Dataset, context: Context) -> Iterator[tuple[str, Any]]:
     """``(id, result or Failed)`` of an easy method for every record, whether it is plain or asks a model."""
     if inspect.isgeneratorfunction(method):
-        for finished in context.converse((record["id"], method(record)) for record in records(rows)):
+        dialogues = ((record["id"], method(record)) for record in records(rows))
+        for finished in context.converse(dialogues, len(rows)):
             yield finished.key, finished.result
     else:
         yield from zip(rows["id"], context.map(method, records(rows)), strict=True)
@@ -213,22 +231,24 @@ class Generator(Component):
     inputs = {"records": Input((Kind.PROMPT,))}
 
     def generate(self, record: Record, rng: random.Random) -> Iterator[Any]:
-        """Yield requests (see :mod:`itune_core.api.asking`) and any number of ``Created``.
+        """Yield requests (see :mod:`itune_core.api.asking`) and any number of ``Created`` and ``Rejected``.
 
         Return ``Drop(reason)`` to say why nothing was made of this record.
         """
         raise TypeError(f"{type(self).__name__} must define generate()")
 
     @hookimpl
-    def itune_generate(self, inputs: Inputs, context: Context) -> Iterator[tuple[str, Created | Drop | Failed]]:
+    def itune_generate(
+        self, inputs: Inputs, context: Context
+    ) -> Iterator[tuple[str, Created | Rejected | Drop | Failed]]:
         rows = inputs[next(iter(self.inputs))]
         dialogues = ((row["id"], self._dialogue(row, context.rng(row["id"]))) for row in records(rows))
-        for finished in context.converse(dialogues):
+        for finished in context.converse(dialogues, len(rows)):
             for item in finished.made:
                 yield finished.key, item
             if isinstance(finished.result, (Drop, Failed)):
                 yield finished.key, finished.result
-            elif not finished.made:
+            elif not any(isinstance(item, Created) for item in finished.made):
                 yield finished.key, Drop("nothing-made")
 
     def _dialogue(self, record: Record, rng: random.Random) -> PyGenerator[Any, Any, Any]:
@@ -369,7 +389,8 @@ class Evaluator(Component):
         table: list[Mapping[str, Any]] = []
         failed: dict[str, Failed] = {}
         for model in self.config.models:
-            for finished in context.converse((row["id"], self.evaluate(row, model)) for row in records(rows)):
+            dialogues = ((row["id"], self.evaluate(row, model)) for row in records(rows))
+            for finished in context.converse(dialogues, len(rows)):
                 if isinstance(finished.result, Failed):
                     failed[finished.key] = Failed(finished.result.code, f"{model}: {finished.result.message}")
                 else:

@@ -58,11 +58,17 @@ class Context(Protocol):
     def function(self, value: str) -> Callable[..., Any]:
         """The function that a ``Function`` setting names, imported; the project has let its distribution in."""
 
-    def converse(self, dialogues: Iterable[tuple[str, Generator[Any, Any, Any]]]) -> Iterator[Finished]:
+    def converse(
+        self, dialogues: Iterable[tuple[str, Generator[Any, Any, Any]]], total: int | None = None
+    ) -> Iterator[Finished]:
         """Run dialogues (generators that yield requests and receive replies) and give each back, in order, finished.
 
-        They advance in waves, so that a batch holds the requests of many; each reply is kept in the journal before it
-        is handed on. A ``RowError`` inside a dialogue ends that one as failed.
+        Many are open at a time, so that a batch holds the requests of all, and a server has many to work on; each reply
+        is kept in the journal before it is handed on. A ``RowError`` inside a dialogue ends that one as failed.
+
+        Args:
+            dialogues: key and generator.
+            total: how many there are, if that is known: shown to whoever waits.
         """
 
     def answer(self, requests: Iterable[tuple[str, Request]]) -> Iterator[Reply | Failed]:

@@ -9,6 +9,7 @@ type                      meaning                                               
 :data:`Function`          ``package.module:function`` of an installed      its distribution's code
                           distribution that the project allows
 :data:`Secret`            ``env:NAME`` or ``file:PATH``; read when used          nothing
+:data:`ScoreColumn`       ``score.STEP`` or ``score.STEP.PART``                  its name
 ``Runtime[T]``            how the work is done, not what comes out               nothing
 anything else             a setting                                              its value
 ========================  =====================================================  ===========================
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 
 class Marker:
@@ -45,6 +46,9 @@ ModelRef = Annotated[str, MODEL_REF]
 StepRef = Annotated[str, STEP_REF]
 Function = Annotated[str, FUNCTION]
 Secret = Annotated[str, SECRET]
+
+ScoreColumn = Annotated[str, StringConstraints(pattern=r"^score\.[a-z][a-z0-9_]*(\.[a-z0-9_]+)?$")]
+"""How a scorer's column is named. A component that is set to read one returns it from :meth:`Component.reads`, too."""
 
 T = TypeVar("T")
 Runtime = Annotated[T, RUNTIME]

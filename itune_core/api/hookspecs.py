@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from itune_core.api.components import Inputs
     from itune_core.api.context import Context
-    from itune_core.api.outcomes import Created, Drop, Evaluation, Failed, Keep, Mix, TrainedModel, Used
+    from itune_core.api.outcomes import Created, Drop, Evaluation, Failed, Keep, Mix, Rejected, TrainedModel, Used
     from itune_core.api.records import Record
 
 PROJECT = "itune"
@@ -55,7 +55,9 @@ class Generators:
     """Records to more records."""
 
     @hookspec(firstresult=True)
-    def itune_generate(self, inputs: Inputs, context: Context) -> Iterable[tuple[str, Created | Drop | Failed]]:
+    def itune_generate(
+        self, inputs: Inputs, context: Context
+    ) -> Iterable[tuple[str, Created | Rejected | Drop | Failed]]:
         """Make records from records.
 
         Args:
@@ -63,7 +65,8 @@ class Generators:
             context: the engine.
 
         Returns:
-            ``(input id, outcome)``; every input id occurs at least once.
+            ``(input id, outcome)``. Of every input record there is a ``Created`` that names it, a ``Drop`` or a
+            ``Failed``; what was made of it and is not given, ``Rejected``, comes beside these.
         """
 
 

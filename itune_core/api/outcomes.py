@@ -61,10 +61,28 @@ class Keep:
 
 @dataclass(frozen=True)
 class Created:
-    """A record that a generator made, and the ids of the records it was made from."""
+    """A record that a generator made.
+
+    Attributes:
+        record: without an id, which the engine sets.
+        parents: what it was made from: ids of input records; or, where that is a record which the generator gave before
+            for the same input record, that ``Created`` itself, in whose place the engine puts the id.
+    """
 
     record: Record
-    parents: Sequence[str] = ()
+    parents: Sequence[str | Created] = ()
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """Something that a generator made, or was asked for, and that is not in its output.
+
+    It stands in the ledger beside the record it was made from, and is counted by `reason`, a short stable slug; what
+    becomes of that record is said as if it were not there. `detail` is for people.
+    """
+
+    reason: str
+    detail: str = ""
 
 
 class Drawn(NamedTuple):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from itune_core.api.errors import RowError
 from itune_core.api.records import Kind, Record, message
 
 if TYPE_CHECKING:
     from itune_core.api.asking import Message
+
+Part = Literal["prompt", "response", "all"]
+"""What of a record is meant: what was asked, all that was answered, or both."""
 
 
 class Parts(NamedTuple):
@@ -39,3 +43,23 @@ def parts(record: Record) -> Parts:
             return Parts(record["prompt"], [record["completion"]])
         case Kind.TEXT:
             return Parts([], [[message("assistant", record["text"])]])
+
+
+def contents(record: Record, part: Part) -> list[str]:
+    """The contents of the turns of `part`, in order; of several answers, all.
+
+    System turns before the answer are left out: what stands before every record of a data set would make all of them
+    alike. A text record is its text, whichever part is asked for.
+
+    Raises:
+        RowError: ``E-DATA-037`` the record has no such part.
+    """
+    prompt, responses = parts(record)
+    asked = [turn["content"] for turn in prompt if turn["role"] != "system"]
+    answered = [turn["content"] for response in responses for turn in response]
+    if record.kind is Kind.TEXT:
+        return answered
+    found = {"prompt": asked, "response": answered, "all": [*asked, *answered]}[part]
+    if not found:
+        raise RowError(f"a {record.kind.value} record has no {'text' if part == 'all' else part}", "E-DATA-037")
+    return found

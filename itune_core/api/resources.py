@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -15,7 +16,10 @@ from itune_core.api.asking import (
     Embed,
     LogProbs,
     OptionLogProbs,
+    Reply,
+    Request,
     Rewards,
+    Spent,
     TokenLogProbs,
     Vectors,
 )
@@ -28,17 +32,27 @@ from itune_core.api.outcomes import Failed
 class Backend(Component):
     """A language model that answers requests (entry-point group ``itune.backends``).
 
-    Lives from the first request of a step to its end. Requests come in batches; the replies go back in the same order,
-    :class:`Failed` in the place of what could not be answered.
+    Lives from the first request of a step to its end. It has one of two forms:
+
+    - it computes: requests come in batches, to :meth:`generate`, :meth:`logprobs`, :meth:`choices`, :meth:`rewards` or
+      :meth:`embed`, and the replies go back in the same order, :class:`Failed` in the place of what could not be
+      answered;
+    - it waits for somebody who does (``concurrent``): every request that is open is handed to :meth:`submit`, and what
+      comes of it is kept the moment it is there, in whatever order.
 
     Attributes:
         needs_weights: whether it loads the model itself (then ``open`` gets its source) or asks a server.
+        concurrent: whether it is asked by :meth:`submit`.
+        spent: what answers of this model have cost in this project before, in this run or another; set before
+            :meth:`open`, for those that keep within a budget.
     """
 
     stage = "backends"
     inputs = {}
     outputs = ()
     needs_weights: ClassVar[bool] = True
+    concurrent: ClassVar[bool] = False
+    spent: Spent = Spent()
 
     class Config(ComponentConfig):
         """Settings of an entry under ``models:`` that every backend has."""
@@ -69,6 +83,27 @@ class Backend(Component):
             completion = request.completion if isinstance(request, LogProbs) else request.completions[0]
             turns = [*request.prompt, *completion]
         return "\n".join(f"[{turn['role']}] {turn['content']}" for turn in turns)
+
+    def submit(self, request: Request, seed: int) -> Future[Reply | Failed]:
+        """Begin to answer one request: an `Ask` for one draw, `Rewards` of one completion, an `Embed` of one text.
+
+        The result is the reply, or :class:`Failed` where the request will not be answered whoever asks again now. An
+        :class:`~itune_core.api.errors.ItuneError` raised by the future ends the step (a wrong key, a budget that is
+        spent); what others are still waited for is kept before. A backend that cannot go on fails all it has not sent.
+
+        Args:
+            request: what is asked.
+            seed: of the draw.
+        """
+        raise TypeError(f"{type(self).__name__} is not asked one request at a time")
+
+    def charged(self) -> Spent:
+        """What has been spent since this was last asked, on answers and on attempts; kept with the project."""
+        return Spent()
+
+    def figures(self) -> Mapping[str, float]:
+        """What a person who waits wants to know, by name: requests, retries, cost. Shown and written to the events."""
+        return {}
 
     def generate(self, requests: Sequence[tuple[Ask, Sequence[int]]]) -> Iterable[Answer | Failed]:
         """Answer each `Ask`; its second part is one seed per draw wanted."""

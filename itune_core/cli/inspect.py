@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import inspect as python_inspect
 import json
 import shlex
+from collections import deque
+from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from itune_core.api.errors import RecipeError
+from itune_core.api.errors import DataError, RecipeError
 from itune_core.api.records import Record, records
 from itune_core.cli.opening import Allow, Offline, Overrides, RecipeFile, open_project
 from itune_core.cli.terminal import safe
@@ -120,28 +123,29 @@ def _prompt(project: Project, node: StepNode, row: int) -> str:
         if spans is None:
             raise RecipeError("E-INSPECT-006", f"{node.name} leaves row {row} out", fix="itune ledger says why")
         return "".join(text for text, _ in spans)
-    request = _first_request(project, node, record)
+    request = _first_request(project, node, record, row)
     served = project.served(request.model)
     return str(served.backend.render(request, served.source))  # type: ignore[arg-type]
 
 
-def _first_request(project: Project, node: StepNode, record: Record) -> Request:
+def _first_request(project: Project, node: StepNode, record: Record, row: int) -> Request:
     """What the step's component asks first for this record."""
-    from itune_core.api.asking import Ask, Choices, LogProbs, Rewards
-    from itune_core.api.randomness import derive_rng
+    from itune_core.engine import handing
+    from itune_core.engine.peeking import Found, Peeking
+    from itune_core.plugins.session import Session
 
-    component: Any = project.component(node)
-    method = {"generators": "generate", "filters": "decide", "scorers": "score", "evaluators": "evaluate"}.get(
-        node.stage
-    )
-    if method is None or not python_inspect.isgeneratorfunction(getattr(component, method)):
-        raise RecipeError("E-INSPECT-005", f"{node.name} asks no model", fix="leave --prompt out")
-    extra: tuple[Any, ...] = ()
-    if node.stage == "generators":
-        extra = (derive_rng(node.seed, node.entry.label, record["id"]),)
-    elif node.stage == "evaluators":
-        extra = (component.config.models[0],)
-    for item in getattr(component, method)(record, *extra):
-        if isinstance(item, (Ask, LogProbs, Choices, Rewards)):
-            return item
+    peeking = Peeking(record["id"], row)
+    inputs = handing.inputs(node, {name: project.flow.input(node.name, name) for name in node.inputs})
+    with TemporaryDirectory(prefix="itune-inspect-") as folder:
+        context = handing.context(project, node, Path(folder), peeking, report=lambda done, total, figures: None)
+        try:
+            result = Session(node.stage, project.component(node), []).call(inputs=inputs, context=context)
+            deque(result if isinstance(result, Iterator) else (), maxlen=0)
+        except Found as found:
+            return found.request
+        except DataError:
+            if not peeking.seen:
+                raise
+    if row < len(peeking.seen):
+        return peeking.seen[row]
     raise RecipeError("E-INSPECT-005", f"{node.name} asks no model for this row", fix="try another row")

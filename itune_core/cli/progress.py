@@ -61,9 +61,7 @@ class RunDisplay:
             if not self._console.is_terminal:
                 self._say(f"{step}: {component} ...")
         elif name == "progress" and event["step"] in self._tasks:
-            figures = " ".join(
-                f"{key} {value:.4g}" for key, value in event.items() if isinstance(value, float) and key != "done"
-            )
+            figures = " ".join(f"{key} {_spelt(value)}" for key, value in event.items() if isinstance(value, float))
             task = self._tasks[event["step"]]
             self._bars.update(task, completed=event["done"], total=event["total"], figures=figures)
         elif name == "step finished":
@@ -76,3 +74,8 @@ class RunDisplay:
 
     def _say(self, line: str, style: str = "") -> None:
         self._console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def _spelt(value: float) -> str:
+    """A figure for people: a count in full, a measurement to four digits."""
+    return f"{value:,.0f}" if value.is_integer() else f"{value:.4g}"

@@ -1,7 +1,8 @@
-"""The asking loop: advances dialogues in waves, so that one batch holds the requests of many records."""
+"""The asking loop: advances many dialogues at once, each as soon as what it asked is answered."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -12,67 +13,122 @@ from itune_core.api.context import Finished
 from itune_core.api.errors import RowError
 from itune_core.api.outcomes import Failed
 
-WINDOW = 256
-"""Dialogues open at a time: what bounds memory, and the largest batch a backend sees."""
+WINDOW = 1024
+"""Dialogues open at a time: what bounds memory, and the requests that a backend has at once."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Question:
-    """A request and who asks: the dialogue's key and how many requests it made before."""
+    """A request and who asks: the dialogue's key and how many requests it made before. Two are never the same one."""
 
     key: str
     turn: int
     request: Request
 
 
-@dataclass
+Answered = Iterable[tuple[Question, Reply | Failed]]
+
+Exchange = Callable[[Sequence[Question]], Answered]
+"""Takes new questions, gives back some of those that are open by now, old ones or new, with their replies: at least
+one. It is called again, with nothing new, for the others."""
+
+
+@dataclass(eq=False)
 class _Open:
     key: str
     dialogue: Generator[Any, Any, Any]
     made: list[Any] = field(default_factory=list)
-    turn: int = 0
-    pending: Request | None = None
+    turns: int = 0
+    together: bool = False
+    pending: list[Question] = field(default_factory=list)
+    replies: dict[Question, Reply | Failed] = field(default_factory=dict)
     result: Any = None
 
-    def advance(self, reply: Reply | Failed | None) -> None:
-        """Run to the next request or to the end."""
-        self.pending = None
+    def begin(self) -> list[Question]:
+        """Run to the first questions, or to the end, where there are none."""
+        return self._run(lambda: self.dialogue.send(None))
+
+    def hear(self, question: Question, reply: Reply | Failed) -> list[Question]:
+        """Take a reply. With the last of those that were asked together, run to the next questions or to the end."""
+        self.replies[question] = reply
+        if len(self.replies) < len(self.pending):
+            return []
+        replies = [self.replies[asked] for asked in self.pending]
+        self.pending, self.replies = [], {}
+        if self.together:
+            return self._run(lambda: self.dialogue.send(replies))
+        [only] = replies
+        if isinstance(only, Failed):
+            return self._run(lambda: self.dialogue.throw(RowError(only.message, only.code)))
+        return self._run(lambda: self.dialogue.send(only))
+
+    def _run(self, resume: Callable[[], Any]) -> list[Question]:
         try:
-            if isinstance(reply, Failed):
-                item = self.dialogue.throw(RowError(reply.message, reply.code))
-            else:
-                item = self.dialogue.send(reply)
-            while not isinstance(item, (Ask, LogProbs, Choices, Rewards, Embed)):
-                self.made.append(item)
-                item = self.dialogue.send(None)
-            self.pending = item
+            item = resume()
+            while not (requests := _requests(item)):
+                if requests is None:
+                    self.made.append(item)
+                item = self.dialogue.send(requests)
         except StopIteration as stop:
             self.result = stop.value
         except RowError as error:
             self.result = Failed.of(error)
+        else:
+            self.together = isinstance(item, list)
+            self.pending = [Question(self.key, self.turns + place, request) for place, request in enumerate(requests)]
+            self.turns += len(requests)
+        return self.pending
+
+
+def _requests(item: Any) -> list[Request] | None:
+    """What a dialogue asks by yielding `item`; None: it does not ask."""
+    requests = item if isinstance(item, list) else [item]
+    asks = all(isinstance(request, (Ask, LogProbs, Choices, Rewards, Embed)) for request in requests)
+    return requests if asks else None
 
 
 def drive(
-    dialogues: Iterable[tuple[str, Generator[Any, Any, Any]]],
-    answer: Callable[[Sequence[Question]], Sequence[Reply | Failed]],
-    window: int = WINDOW,
+    dialogues: Iterable[tuple[str, Generator[Any, Any, Any]]], exchange: Exchange, window: int = WINDOW
 ) -> Iterator[Finished]:
     """Run dialogues to their ends and give them back in order.
 
     Args:
-        dialogues: key and generator. A generator yields requests, for which it is sent replies, and anything else,
-            which is collected.
-        answer: replies to a wave of questions, in order.
+        dialogues: key and generator. A generator yields a request, for which it is sent the reply, or a list of
+            requests, for which it is sent a list of replies and failures; anything else that it yields is collected.
+        exchange: answers questions.
         window: most dialogues open at a time.
     """
     queue = iter(dialogues)
-    while opened := [_Open(key, dialogue) for key, dialogue in islice(queue, window)]:
-        for item in opened:
-            item.advance(None)
-        while waiting := [item for item in opened if item.pending is not None]:
-            wave = [Question(item.key, item.turn, item.pending) for item in waiting if item.pending is not None]
-            for item, reply in zip(waiting, answer(wave), strict=True):
-                item.turn += 1
-                item.advance(reply)
-        for item in opened:
-            yield Finished(item.key, item.made, item.result)
+    opened: deque[_Open] = deque()
+    asking: dict[Question, _Open] = {}
+    new: list[Question] = []
+    while True:
+        for key, dialogue in islice(queue, window - len(opened)):
+            opened.append(item := _Open(key, dialogue))
+            asked = item.begin()
+            asking |= dict.fromkeys(asked, item)
+            new += asked
+        if not opened:
+            return
+        if opened[0].pending:
+            replies = list(exchange(new))
+            if not replies:
+                raise RuntimeError(f"{len(asking)} questions are open, and none was answered")
+            new = []
+            for question, reply in replies:
+                item = asking.pop(question)
+                asked = item.hear(question, reply)
+                asking |= dict.fromkeys(asked, item)
+                new += asked
+        while opened and not opened[0].pending:
+            done = opened.popleft()
+            yield Finished(done.key, done.made, done.result)
+
+
+def at_once(answer: Callable[[Sequence[Question]], Sequence[Reply | Failed]]) -> Exchange:
+    """An exchange that answers all that it is asked in one go.
+
+    Args:
+        answer: replies to questions, in order.
+    """
+    return lambda questions: zip(questions, answer(questions), strict=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from itune_core.api.asking import Reply, Request
 from itune_core.api.context import Finished
@@ -13,11 +14,23 @@ from itune_core.api.models import ModelSource
 from itune_core.api.outcomes import Failed, Rule
 from itune_core.api.randomness import derive_rng
 from itune_core.engine import digest
-from itune_core.engine.asking import drive
-from itune_core.engine.serving import Serving
+from itune_core.engine.asking import Answered, Question, drive
+
+EVERY = 0.5
+"""Seconds between reports of a step that asks models: a server may answer hundreds of times a second."""
 
 Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 """An executor: function and items to results, in order."""
+
+
+class Answering(Protocol):
+    """Who answers a step's questions."""
+
+    def exchange(self, questions: Sequence[Question]) -> Answered:
+        """As :data:`~itune_core.engine.asking.Exchange`."""
+
+    def figures(self) -> Mapping[str, float]:
+        """What there is to tell of it, by name."""
 
 
 class StepContext:
@@ -47,7 +60,7 @@ class StepContext:
         models: Callable[[str], ModelSource],
         rules: Callable[[str], Rule],
         functions: Callable[[str], Callable[..., Any]],
-        serving: Serving,
+        serving: Answering,
         mapper: Mapper,
         part: Callable[[str, Callable[[Path], None]], Path],
         report: Callable[[int, int | None, Mapping[str, float]], None],
@@ -72,10 +85,22 @@ class StepContext:
     def function(self, value: str) -> Callable[..., Any]:
         return self._functions(value)
 
-    def converse(self, dialogues: Iterable[tuple[str, Generator[Any, Any, Any]]]) -> Iterator[Finished]:
-        for number, finished in enumerate(drive(dialogues, self._serving.answer), start=1):
-            self._report(number, None, {})
+    def converse(
+        self, dialogues: Iterable[tuple[str, Generator[Any, Any, Any]]], total: int | None = None
+    ) -> Iterator[Finished]:
+        done, said = 0, 0.0
+
+        def exchange(questions: Sequence[Question]) -> Answered:
+            nonlocal said
+            if time.monotonic() - said >= EVERY:
+                said = time.monotonic()
+                self._report(done, total, self._serving.figures())
+            return self._serving.exchange(questions)
+
+        for finished in drive(dialogues, exchange):
+            done += 1
             yield finished
+        self._report(done, total, self._serving.figures())
 
     def answer(self, requests: Iterable[tuple[str, Request]]) -> Iterator[Reply | Failed]:
         return (finished.result for finished in self.converse((key, _once(request)) for key, request in requests))

@@ -17,6 +17,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from itune_core.api.asking import Spent
 from itune_core.engine import digest
 
 _SCHEMA = """
@@ -26,6 +27,14 @@ CREATE TABLE IF NOT EXISTS answers (
     question TEXT NOT NULL,
     answer TEXT NOT NULL,
     asked TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))
+) WITHOUT ROWID
+"""
+
+_SPENDING = """
+CREATE TABLE IF NOT EXISTS spending (
+    model TEXT PRIMARY KEY,
+    prompt_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL
 ) WITHOUT ROWID
 """
 
@@ -47,6 +56,7 @@ class Journal:
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.execute(_SCHEMA)
+            self._database.execute(_SPENDING)
 
     def close(self) -> None:
         self._database.close()
@@ -67,8 +77,15 @@ class Journal:
                 found.update((key, json.loads(answer)) for key, answer in rows)
         return found
 
-    def put(self, entries: Iterable[tuple[str, str, Mapping[str, Any], Any]]) -> None:
-        """Store ``(key, model, question, answer)`` entries, all or none; the first answer to a question stays."""
+    def put(
+        self, entries: Iterable[tuple[str, str, Mapping[str, Any], Any]], spent: Mapping[str, Spent] | None = None
+    ) -> None:
+        """Store entries and what they cost, all or none; the first answer to a question stays.
+
+        Args:
+            entries: ``(key, model, question, answer)``.
+            spent: what is to be added to the account of a model.
+        """
         rows = [
             (key, model, digest.canonical(question).decode(), digest.canonical(answer).decode())
             for key, model, question, answer in entries
@@ -77,3 +94,21 @@ class Journal:
             self._database.executemany(
                 "INSERT OR IGNORE INTO answers (key, model, question, answer) VALUES (?, ?, ?, ?)", rows
             )
+            self._database.executemany(
+                "INSERT INTO spending VALUES (?, ?, ?) ON CONFLICT (model) DO UPDATE SET "
+                "prompt_tokens = prompt_tokens + excluded.prompt_tokens, "
+                "completion_tokens = completion_tokens + excluded.completion_tokens",
+                [
+                    (model, more.prompt_tokens, more.completion_tokens)
+                    for model, more in (spent or {}).items()
+                    if more != Spent()
+                ],
+            )
+
+    def spent(self, model: str) -> Spent:
+        """What answers of the model of that identity have cost, in all runs."""
+        with self._lock:
+            found = self._database.execute(
+                "SELECT prompt_tokens, completion_tokens FROM spending WHERE model = ?", (model,)
+            ).fetchone()
+        return Spent(*found) if found else Spent()

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from itune_core.api.outcomes import Drop, Failed
+from itune_core.api.outcomes import Drop, Failed, Rejected
 from itune_core.engine.errors import RunError
 
 NAME = "ledger.jsonl"
@@ -20,7 +20,7 @@ class Ledger:
     """Writes one line for every input that did not pass, and counts all.
 
     Every input ends in exactly one of: used, dropped (by reason), failed (by code), not drawn (mixers). What a step
-    creates is counted apart.
+    creates is counted apart, and so is what it made and rejected (by reason).
 
     Args:
         folder: where ``ledger.jsonl`` is written.
@@ -32,6 +32,7 @@ class Ledger:
         self.used = self.created = self.not_drawn = 0
         self.dropped: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
+        self.rejected: Counter[str] = Counter()
         self._path = folder / NAME
         self._stream = self._path.open("w", encoding="utf-8")
 
@@ -57,6 +58,11 @@ class Ledger:
         """The input `item` was used, but not as it was: a line in the ledger that leaves the balance alone."""
         self._write(item, "used", reason, detail)
 
+    def reject(self, item: str, verdict: Rejected) -> None:
+        """Something made of the input `item` is not in the output: counted, but no part of the balance."""
+        self.rejected[verdict.reason] += 1
+        self._write(item, "rejected", verdict.reason, verdict.detail)
+
     def note(self, item: str, verdict: Drop | Failed) -> None:
         """Either of the above."""
         if isinstance(verdict, Drop):
@@ -79,6 +85,7 @@ class Ledger:
             "failed": dict(sorted(self.failed.items())),
             "not_drawn": self.not_drawn,
             "created": self.created,
+            **({"rejected": dict(sorted(self.rejected.items()))} if self.rejected else {}),
         }
 
     def settle(self, inputs: int, max_failed: float) -> dict[str, Any]:

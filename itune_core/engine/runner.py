@@ -14,7 +14,7 @@ from itune_core.api.errors import ItuneError
 from itune_core.api.outcomes import Mix
 from itune_core.api.randomness import derive_seed
 from itune_core.api.records import spelt
-from itune_core.engine import keys
+from itune_core.engine import handing
 from itune_core.engine.context import StepContext
 from itune_core.engine.environment import environment
 from itune_core.engine.errors import RunError
@@ -22,7 +22,6 @@ from itune_core.engine.events import Events, Listener
 from itune_core.engine.journal import Journal
 from itune_core.engine.ledger import NAME as LEDGER
 from itune_core.engine.ledger import Ledger
-from itune_core.engine.local import map_local
 from itune_core.engine.memory import release, spare_imports
 from itune_core.engine.presence import at_work, present
 from itune_core.engine.project import Project
@@ -31,7 +30,6 @@ from itune_core.engine.serving import Serving
 from itune_core.engine.stages import EXECUTE, Job
 from itune_core.engine.store import Artifact, write_manifest
 from itune_core.engine.views import View
-from itune_core.plugins import functions
 from itune_core.plugins.session import Observers, Session
 from itune_core.recipe.plan import Plan, StepNode
 
@@ -150,6 +148,14 @@ class _Execution:
         project = self.project
         views = {name: project.flow.input(node.name, name) for name in node.inputs}
         serving = Serving(project.served, self.journal, lambda *place: derive_seed(node.seed, node.entry.label, *place))
+        context = handing.context(
+            project,
+            node,
+            scratch,
+            serving,
+            workers=self.options.workers,
+            report=lambda done, total, figures: self._progressed(node.name, done, total, figures),
+        )
         began, processor = time.time(), time.process_time()
         with project.store.draft(key) as draft, Ledger(draft, node.name) as ledger:
             job = Job(
@@ -159,7 +165,7 @@ class _Execution:
                 component=project.component(node),
                 kind=node.kind,
                 views=views,
-                call=self._caller(node, views, self._context(node, scratch, serving)),
+                call=self._caller(node, views, context),
                 draft=draft,
                 ledger=ledger,
                 identity=project.identity,
@@ -196,21 +202,6 @@ class _Execution:
             raise RunError("E-RUN-003", "the artifact vanished after it was published", where=str(project.store.root))
         return published
 
-    def _context(self, node: StepNode, scratch: Path, serving: Serving) -> StepContext:
-        return StepContext(
-            scratch=scratch,
-            seed=node.seed,
-            component=node.entry.label,
-            code=keys.code_identity(node.entry),
-            models=self.project.source,
-            rules=self.project.rule,
-            functions=lambda value: functions.load(value, self.project.plan.policy),
-            serving=serving,
-            mapper=lambda function, items: map_local(function, items, self.options.workers),
-            part=self.project.store.part,
-            report=lambda done, total, figures: self._progressed(node.name, done, total, figures),
-        )
-
     def _progressed(self, step: str, done: int, total: int | None, figures: Mapping[str, float]) -> None:
         self.events.progress(step, done, total, figures)
         self.observers.step_progressed(step=step, done=done, total=total, figures=figures)
@@ -223,11 +214,7 @@ class _Execution:
         def call() -> Any:
             arguments: dict[str, Any] = {"context": context}
             if node.stage != "formatters":
-                arguments["inputs"] = {
-                    name: [view.dataset for view in views[name]] if spec.many else views[name][0].dataset
-                    for name, spec in node.component.inputs.items()
-                    if views.get(name)
-                }
+                arguments["inputs"] = handing.inputs(node, views)
             with _foreign(node):
                 result = session.call(**arguments)
             if isinstance(result, Mix):

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from array import array
-from base64 import b64decode, b64encode
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
-from itune_core.api.asking import (
-    Answer,
-    AnswerRewards,
-    Ask,
-    Choices,
-    Completion,
-    Embed,
-    LogProbs,
-    Message,
-    OptionLogProbs,
-    Reply,
-    Request,
-    Rewards,
-    TokenLogProbs,
-    Vectors,
-)
+from itune_core.api.asking import Reply, Request
 from itune_core.api.models import ModelSource
 from itune_core.api.outcomes import Failed
 from itune_core.api.resources import Backend
@@ -33,6 +18,9 @@ from itune_core.engine.asking import Question
 from itune_core.engine.errors import RunError
 from itune_core.engine.journal import Journal
 from itune_core.engine.memory import release
+from itune_core.engine.questions import Entry, assemble, compute, entries, kept
+
+Done = list[tuple[Question, Reply | Failed]]
 
 
 @dataclass(frozen=True)
@@ -51,14 +39,11 @@ class Served:
 
 
 @dataclass
-class _Item:
-    """One entry of the journal that a wave needs: a draw, a scored or judged completion, an embedded text."""
+class _Waiting:
+    """A question: the keys of its entries, in order, and the answers that are there."""
 
-    key: str
-    question: Mapping[str, Any]
-    request: Request
-    seed: int = 0
-    reply: Any = None
+    keys: Sequence[str]
+    found: dict[str, Any] = field(default_factory=dict)
 
 
 KEPT_OPEN = 2
@@ -77,160 +62,168 @@ class Serving:
 
     def __init__(self, find: Callable[[str], Served], journal: Journal, seed: Callable[[str, int, int], int]) -> None:
         self._find, self._journal, self._seed = find, journal, seed
-        self._open: dict[str, Served] = {}
-        self._loaded: list[str] = []  # the one asked last stands last
+        self._models: dict[str, Served] = {}
+        self._loaded: list[str] = []  # weights in memory; the model asked last stands last
+        self._reached: list[str] = []  # servers
+        self._waiting: dict[Question, _Waiting] = {}
+        self._askers: dict[str, list[Question]] = {}  # by key: who waits for that answer
+        self._held: dict[tuple[str, type[Request]], list[Entry]] = defaultdict(list)  # until there is a batch
+        self._sent: dict[Future[Reply | Failed], Entry] = {}
+        self._failed: Counter[str] = Counter()  # by code
+        self._began: float | None = None  # when the first was asked
         self.asked = self.recalled = 0
 
     def close(self) -> None:
-        """Close every backend that was opened."""
-        for name in self._loaded:
-            self._open[name].backend.close()
-        self._open.clear()
-        self._loaded.clear()
+        """Keep what has come in meanwhile, and close every backend that was opened."""
+        self._keep([future for future in self._sent if future.done()])
+        for name in (*self._loaded, *self._reached):
+            self._models[name].backend.close()
+        for left in (self._models, self._loaded, self._reached, self._waiting, self._askers, self._held, self._sent):
+            left.clear()
 
-    def answer(self, wave: Sequence[Question]) -> list[Reply | Failed]:
-        """Replies to a wave of questions, in order."""
-        needed: list[list[_Item]] = [self._items(question) for question in wave]
-        groups: dict[tuple[str, type], dict[str, _Item]] = defaultdict(dict)
-        for items in needed:
-            for item in items:
-                groups[item.request.model, type(item.request)].setdefault(item.key, item)
-        found: dict[str, Any] = {}
-        for (model, kind), group in groups.items():
-            known = self._journal.get(list(group))
-            self.recalled += len(known)
-            found.update(known)
-            missing = [item for key, item in group.items() if key not in known]
-            if missing:
-                found.update(self._ask(model, kind, missing))
-        return [
-            _assemble(question.request, [found[item.key] for item in items])
-            for question, items in zip(wave, needed, strict=True)
-        ]
+    def figures(self) -> dict[str, float]:
+        """How many answers came in, and a second, how many were recalled and how many failed, by code; and what the
+        servers tell of themselves."""
+        figures: dict[str, float] = {"answered": float(self.asked), "recalled": float(self.recalled)}
+        if self._began is not None:
+            figures["per_second"] = self.asked / max(time.monotonic() - self._began, 1e-9)
+        figures |= {f"failed.{code}": float(count) for code, count in self._failed.items()}
+        for name in self._reached:
+            for figure, value in self._models[name].backend.figures().items():
+                figures[figure] = figures.get(figure, 0) + value
+        return figures
 
-    def _served(self, model: str) -> Served:
-        if model not in self._open:
-            self._open[model] = self._find(model)
-        return self._open[model]
+    def exchange(self, questions: Sequence[Question]) -> Done:
+        """Take new questions, and give back some of all that are open, answered: at least one, if any is.
 
-    def _items(self, question: Question) -> list[_Item]:
+        What the journal knows comes at once. What a server is asked comes as it comes in. What a model in this process
+        is asked is gathered until nothing else can go on, so that its batches are large.
+
+        Raises:
+            ItuneError: a backend cannot go on; what was answered until then is kept.
+        """
+        done = self._take(questions)
+        while not done and self._waiting:
+            done = self._arrived() if self._sent else self._batch()
+        return done
+
+    def _take(self, questions: Sequence[Question]) -> Done:
+        """Look all of them up, and pass on what is not known. Gives back those that are answered already."""
+        done: Done = []
+        fresh: dict[str, Entry] = {}
+        for question in questions:
+            needed = list(self._entries(question))
+            self._waiting[question] = _Waiting([entry.key for entry in needed])
+            if not needed:
+                done.append(self._finish(question))
+            for entry in {entry.key: entry for entry in needed}.values():  # a greedy draw is asked for once
+                if entry.key not in self._askers:
+                    self._askers[entry.key] = []
+                    fresh[entry.key] = entry
+                self._askers[entry.key].append(question)
+        known = self._journal.get(list(fresh))
+        self.recalled += len(known)
+        for key, entry in fresh.items():
+            if key in known:
+                done += self._deliver(key, known[key])
+            else:
+                self._pass_on(entry)
+        return done
+
+    def _entries(self, question: Question) -> Iterator[Entry]:
         request = question.request
         identity = self._served(request.model).identity
-        items = []
-        for parts, seed in _questions(question, self._seed):
-            items.append(_Item(Journal.key(identity, parts), parts, request, seed))
-        return items
+        return entries(request, identity, lambda draw: self._seed(question.key, question.turn, draw))
 
-    def _ask(self, model: str, kind: type, items: Sequence[_Item]) -> dict[str, Any]:
+    def _served(self, model: str) -> Served:
+        if model not in self._models:
+            self._models[model] = self._find(model)
+        return self._models[model]
+
+    def _pass_on(self, entry: Entry) -> None:
+        if self._began is None:
+            self._began = time.monotonic()
+        model, kind = entry.request.model, type(entry.request)
+        served = self._served(model)
+        if not served.backend.concurrent:
+            self._held[model, kind].append(entry)
+            return
+        if model not in self._reached:
+            served.backend.spent = self._journal.spent(served.identity)
+            served.backend.open(served.source)
+            self._reached.append(model)
+        self._sent[served.backend.submit(entry.request, entry.seed)] = entry
+
+    def _arrived(self) -> Done:
+        """Wait for a server's next reply, and take all that are there then."""
+        arrived = wait(self._sent, return_when=FIRST_COMPLETED).done
+        errors = [error for future in arrived if (error := future.exception()) is not None]
+        if errors:  # whatever else is under way is paid for
+            wait(self._sent)
+            self._keep(list(self._sent))
+            raise errors[0]
+        return self._keep(arrived)
+
+    def _keep(self, arrived: Iterable[Future[Reply | Failed]]) -> Done:
+        """Write replies into the journal, then hand them on. What raised an error gave none."""
+        found = {self._sent.pop(future): future.result() for future in list(arrived) if future.exception() is None}
+        answers = {entry: kept(reply) for entry, reply in found.items() if not isinstance(reply, Failed)}
+        reached = [self._models[name] for name in self._reached]
+        self._journal.put(
+            [
+                (entry.key, self._models[entry.request.model].identity, entry.question, answer)
+                for entry, answer in answers.items()
+            ],
+            {served.identity: served.backend.charged() for served in reached},
+        )
+        self.asked += len(answers)
+        return [done for entry, reply in found.items() for done in self._deliver(entry.key, answers.get(entry, reply))]
+
+    def _batch(self) -> Done:
+        """Have a model in this process answer all that it is asked of one kind."""
+        (model, kind), needed = next(iter(self._held.items()))
+        del self._held[model, kind]
+        served = self._load(model)
+        done: Done = []
+        for entry, reply in zip_longest(needed, compute(served.backend, kind, needed)):
+            if entry is None or reply is None:
+                raise RunError(
+                    "E-RUN-020",
+                    f"the backend of {model!r} gave {'fewer' if reply is None else 'more'} than {len(needed)} replies "
+                    f"to {len(needed)} requests",
+                )
+            answer: Any = reply
+            if not isinstance(reply, Failed):
+                answer = kept(reply)
+                self._journal.put([(entry.key, served.identity, entry.question, answer)])
+                self.asked += 1
+            done += self._deliver(entry.key, answer)
+        return done
+
+    def _load(self, model: str) -> Served:
         served = self._served(model)
         if model in self._loaded:
             self._loaded.remove(model)
         else:
             if len(self._loaded) == KEPT_OPEN:
-                self._open[self._loaded.pop(0)].backend.close()
+                self._models[self._loaded.pop(0)].backend.close()
             release()
             served.backend.open(served.source)
         self._loaded.append(model)
-        found: dict[str, Any] = {}
-        for item, answer in zip(items, _replies(served.backend, kind, items), strict=True):
-            if isinstance(answer, Failed):
-                found[item.key] = answer
-                continue
-            self._journal.put([(item.key, served.identity, item.question, answer)])
-            self.asked += 1
-            found[item.key] = answer
-        if len(found) != len(items):
-            raise RunError("E-RUN-020", f"the backend of {model!r} gave {len(found)} replies to {len(items)} requests")
-        return found
+        return served
 
-
-def _plain(messages: Iterable[Message]) -> list[dict[str, Any]]:
-    """Messages as the model sees them: without empty fields and training flags."""
-    return [
-        {k: turn[k] for k in ("role", "content", "name", "tool_calls") if turn.get(k) is not None} for turn in messages
-    ]
-
-
-def _questions(question: Question, seed: Callable[[str, int, int], int]) -> list[tuple[dict[str, Any], int]]:
-    """The journal questions of a request, with the seed of each."""
-    request = question.request
-    # A row that is too long fails and is not kept. Were the limit not part of the question, what was answered under a
-    # larger one would be found under a smaller one, and the same recipe give more here than elsewhere.
-    limit = {"max_length": request.max_length} if isinstance(request, (LogProbs, Choices, Rewards)) else {}
-    if isinstance(request, LogProbs):
-        return [({"logprobs": [_plain(request.prompt), _plain(request.completion)], **limit}, 0)]
-    if isinstance(request, Choices):
-        return [({"choices": [_plain(request.prompt), list(request.options)], **limit}, 0)]
-    if isinstance(request, Rewards):
-        prompt = _plain(request.prompt)
-        return [({"reward": [prompt, _plain(completion)], **limit}, 0) for completion in request.completions]
-    if isinstance(request, Embed):
-        return [({"vector": text}, 0) for text in request.texts]
-    asked = {
-        "ask": _plain(request.messages),
-        "max_tokens": request.max_tokens,
-        "temperature": request.temperature,
-        "top_p": request.top_p,
-        "stop": list(request.stop),
-    }
-    if request.temperature == 0:  # greedy: every draw is the same one
-        return [(asked, 0)] * request.n
-    seeds = [seed(question.key, question.turn, draw) for draw in range(request.n)]
-    return [({**asked, "draw": draw, "seed": number}, number) for draw, number in enumerate(seeds)]
-
-
-def _replies(backend: Backend, kind: type, items: Sequence[_Item]) -> Iterable[Any]:
-    """What the backend answers to items of one kind, as JSON values or failures, one an item."""
-    if kind is Ask:
-        for reply in backend.generate([(item.request, (item.seed,)) for item in items]):  # type: ignore[misc]
-            yield reply if isinstance(reply, Failed) else vars(reply.completions[0])
-    elif kind is LogProbs:
-        for scored in backend.logprobs([item.request for item in items]):  # type: ignore[misc]
-            yield scored if isinstance(scored, Failed) else list(scored.values)
-    elif kind is Choices:
-        for weighed in backend.choices([item.request for item in items]):  # type: ignore[misc]
-            yield weighed if isinstance(weighed, Failed) else list(weighed.values)
-    elif kind is Rewards:
-        for judged in backend.rewards([_with_one_completion(item) for item in items]):
-            yield judged if isinstance(judged, Failed) else judged.values[0]
-    else:
-        texts = [Embed(item.request.model, (item.question["vector"],)) for item in items]
-        for vectors in backend.embed(texts):
-            yield vectors if isinstance(vectors, Failed) else _packed(vectors.values[0])
-
-
-def _with_one_completion(item: _Item) -> Rewards:
-    """The request with the completion alone that this entry is about."""
-    prompt, completion = item.question["reward"]
-    return Rewards(item.request.model, prompt, (completion,), item.request.max_length)  # type: ignore[union-attr]
-
-
-def _assemble(request: Request, answers: Sequence[Any]) -> Reply | Failed:
-    for answer in answers:
+    def _deliver(self, key: str, answer: Any) -> Done:
+        """Give an answer to all who wait for it. Gives back the questions that now have all of theirs."""
         if isinstance(answer, Failed):
-            return answer
-    if isinstance(request, Ask):
-        return Answer(tuple(Completion(**answer) for answer in answers))
-    if isinstance(request, LogProbs):
-        return TokenLogProbs(answers[0])
-    if isinstance(request, Choices):
-        return OptionLogProbs(answers[0])
-    if isinstance(request, Rewards):
-        return AnswerRewards(answers)
-    return Vectors([_unpacked(answer) for answer in answers])
+            self._failed[answer.code] += 1
+        done: Done = []
+        for question in self._askers.pop(key):
+            waiting = self._waiting[question]
+            waiting.found[key] = answer
+            if waiting.found.keys() >= set(waiting.keys):
+                done.append(self._finish(question))
+        return done
 
-
-def _packed(vector: Sequence[float]) -> str:
-    """A vector as the journal keeps it: float32, which is what models give, in a quarter of the space of digits."""
-    numbers = array("f", vector)
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return b64encode(numbers.tobytes()).decode("ascii")
-
-
-def _unpacked(text: str) -> array[float]:
-    numbers = array("f")
-    numbers.frombytes(b64decode(text))
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers
+    def _finish(self, question: Question) -> tuple[Question, Reply | Failed]:
+        waiting = self._waiting.pop(question)
+        return question, assemble(question.request, [waiting.found[key] for key in waiting.keys])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -15,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from itune_core.api.components import Component, Mixer, Scorer
-from itune_core.api.outcomes import Created, Drop, Evaluation, Failed, Keep, Mix, TrainedModel, Used
+from itune_core.api.outcomes import Created, Drop, Evaluation, Failed, Keep, Mix, Rejected, TrainedModel, Used
 from itune_core.api.records import Kind, Record
 from itune_core.engine import digest, mixing
 from itune_core.engine.errors import RunError
 from itune_core.engine.flow import COLUMNS, DRAWS, MASK
 from itune_core.engine.ledger import Ledger
 from itune_core.engine.views import View, column_digest
-from itune_core.engine.writing import RecordWriter, Unfit
+from itune_core.engine.writing import RecordWriter, Unfit, record_id
 
 DROPPED, FAILED = 254, 255
 """Marks in a filter's mask; smaller numbers are outputs."""
@@ -125,15 +126,22 @@ def formatters(job: Job) -> dict[str, Any]:
 
 
 def generators(job: Job) -> dict[str, Any]:
-    """Created records, each naming its parents. A failure makes the whole input failed; what it made before stays."""
+    """Created records, each naming its parents: an input that one of them names is used. A failure makes the whole
+    input failed; what it made before stays."""
     known = set(_ids(job.rows))  # a record that a mixer drew twice is one record
     verdicts: dict[str, Created | Drop | Failed] = {}
     with _writer(job) as writer:
+        lineage = _Lineage(job)
         for item, outcome in job.call():
             if isinstance(outcome, Created):
-                record = _check_kind(job, outcome.record)
-                writer.add(record.replace(parents=list(outcome.parents) or [item]))
-                verdicts.setdefault(item, outcome)
+                parents = lineage.parents(item, outcome)
+                record = _check_kind(job, outcome.record).replace(parents=parents)
+                lineage.add(outcome, writer.add(record))
+                for used in (item, *known.intersection(parents)):
+                    if not isinstance(verdicts.get(used), Failed):
+                        verdicts[used] = outcome
+            elif isinstance(outcome, Rejected):
+                job.ledger.reject(item, outcome)
             elif isinstance(outcome, (Drop, Failed)):
                 if isinstance(outcome, Failed) or item not in verdicts:
                     verdicts[item] = outcome
@@ -150,6 +158,34 @@ def generators(job: Job) -> dict[str, Any]:
             job.ledger.note(item, verdict)
     job.ledger.created = writer.count
     return {"inputs": len(known), "outputs": {"records": {"digest": found, "rows": writer.count}}}
+
+
+class _Lineage:
+    """The ids of created records, for those that are made from them."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._item: str | None = None
+        self._made: dict[int, tuple[Created, str]] = {}  # of this item; the object is held so that its id() stays its
+        self._seen: Counter[bytes] = Counter()
+
+    def parents(self, item: str, created: Created) -> list[str]:
+        """The ids of the parents of a record made of `item`; of `item` itself if it names none."""
+        if item != self._item:
+            self._item, self._made = item, {}
+        found = []
+        for parent in created.parents or [item]:
+            if isinstance(parent, Created):
+                if id(parent) not in self._made:
+                    raise self._job.broken(f"names as a parent what it did not give before of {item}")
+                parent = self._made[id(parent)][1]
+            found.append(parent)
+        return found
+
+    def add(self, created: Created, content: bytes) -> None:
+        """`created` was written, with a content of this digest."""
+        self._made[id(created)] = created, record_id(content, self._seen[content])
+        self._seen[content] += 1
 
 
 def filters(job: Job) -> dict[str, Any]:

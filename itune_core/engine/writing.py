@@ -77,8 +77,11 @@ class RecordWriter:
             self._writer.close()
             self._sink.close()
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Record) -> bytes:
         """Append a record; its id is set later.
+
+        Returns:
+            the digest of its content, see :func:`record_id`.
 
         Raises:
             Unfit: this record, or one added shortly before, has a column missing or a value of another type.
@@ -93,13 +96,15 @@ class RecordWriter:
             raise Unfit(f"{record!r} has no column {error}") from error
         except TypeError as error:
             raise Unfit(f"{record!r} holds what cannot be stored: {error}") from error
-        self._digests += digest.of_row(text)
+        content = digest.of_row(text)
+        self._digests += content
         row["id"] = None
         self._rows.append(row)
         self._held += len(text)
         self.count += 1
         if len(self._rows) >= BATCH or self._held >= BLOCK:
             self._flush()
+        return content
 
     def _flush(self) -> None:
         import pyarrow as pa
@@ -145,6 +150,11 @@ class RecordWriter:
             yield pa.Table.from_batches(block).combine_chunks()
 
 
+def record_id(content: bytes, occurrence: int) -> str:
+    """The id of a record: of the digest of its content, and how many equal ones came before it."""
+    return hashlib.blake2b(content + occurrence.to_bytes(8, "big"), digest_size=ID_SIZE).hexdigest()
+
+
 def _finite(values: pa.Array) -> bool:
     """Whether no number in a column, however deep inside, is infinite or not a number."""
     import pyarrow as pa
@@ -180,7 +190,7 @@ def _ids(digests: bytearray) -> Iterator[str]:
         if repeated and int(start) in repeated:
             occurrence = seen[content]
             seen[content] += 1
-        yield hashlib.blake2b(content + occurrence.to_bytes(8, "big"), digest_size=ID_SIZE).hexdigest()
+        yield record_id(content, occurrence)
 
 
 def _save(folder: Path, schema: pa.Schema, blocks: Iterator[pa.Table], fingerprint: str) -> None:

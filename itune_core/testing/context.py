@@ -15,7 +15,7 @@ from itune_core.api.errors import ModelError, RowError
 from itune_core.api.models import ModelSource
 from itune_core.api.outcomes import Failed, Rule
 from itune_core.api.randomness import derive_rng
-from itune_core.engine.asking import drive
+from itune_core.engine.asking import at_once, drive
 from itune_core.engine.errors import RunError
 from itune_core.plugins import functions
 from itune_core.plugins.policy import Policy
@@ -69,8 +69,10 @@ class BenchContext:
     def function(self, value: str) -> Callable[..., Any]:
         return functions.load(value, Policy.of([functions.find(value).distribution]))
 
-    def converse(self, dialogues: Iterable[tuple[str, Generator[Any, Any, Any]]]) -> Iterator[Finished]:
-        return drive(dialogues, lambda wave: [self._reply(question.request) for question in wave])
+    def converse(
+        self, dialogues: Iterable[tuple[str, Generator[Any, Any, Any]]], total: int | None = None
+    ) -> Iterator[Finished]:
+        return drive(dialogues, at_once(lambda asked: [self._reply(question.request) for question in asked]))
 
     def answer(self, requests: Iterable[tuple[str, Request]]) -> Iterator[Reply | Failed]:
         return (self._reply(request) for _, request in requests)

@@ -14,7 +14,7 @@ from itune_core.api.context import Finished
 from itune_core.api.outcomes import Failed
 from itune_core.api.reading import Row
 from itune_core.api.records import Record
-from itune_core.engine.asking import drive
+from itune_core.engine.asking import at_once, drive
 from itune_core.engine.local import map_local
 from itune_core.testing.comparing import plain
 from itune_core.testing.context import BenchContext
@@ -49,9 +49,13 @@ class LendingContext(BenchContext):
             return map_local(function, items, self.workers, chunk=CHUNK)
         return super().map(lambda item: self._lend(function, item), items)
 
-    def converse(self, dialogues: Iterable[tuple[str, Generator[Any, Any, Any]]]) -> Iterator[Finished]:
+    def converse(
+        self, dialogues: Iterable[tuple[str, Generator[Any, Any, Any]]], total: int | None = None
+    ) -> Iterator[Finished]:
         lent = ((key, self._lend_to(dialogue)) for key, dialogue in dialogues)
-        return drive(lent, lambda wave: [self._answered(question.key, question.request) for question in wave])
+        return drive(
+            lent, at_once(lambda asked: [self._answered(question.key, question.request) for question in asked])
+        )
 
     def answer(self, requests: Iterable[tuple[str, Request]]) -> Iterator[Reply | Failed]:
         return (self._answered(key, request) for key, request in requests)

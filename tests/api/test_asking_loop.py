@@ -1,4 +1,4 @@
-"""The asking loop: order, waves, windows, failures, and what a dialogue makes on the way."""
+"""The asking loop: order, windows, failures, and what a dialogue makes on the way."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from itune_core.api import (
     Vectors,
 )
 from itune_core.api import TokenLogProbs as Values
-from itune_core.engine.asking import Question, drive
+from itune_core.engine.asking import Question, at_once, drive
 
 Dialogue = Generator[Any, Any, Any]
 
@@ -68,7 +68,7 @@ def chain(key: str, turns: int) -> Dialogue:
 def test_results_are_in_order_whatever_the_window(lengths: list[int], window: int) -> None:
     dialogues = [(f"k{number}", chain(f"k{number}", turns)) for number, turns in enumerate(lengths)]
     echo = Echo()
-    finished = list(drive(dialogues, echo, window))
+    finished = list(drive(dialogues, at_once(echo), window))
     assert [item.key for item in finished] == [key for key, _ in dialogues]
     assert [item.result for item in finished] == lengths
     for number, item in enumerate(finished):
@@ -84,7 +84,7 @@ def test_results_are_in_order_whatever_the_window(lengths: list[int], window: in
 
 def test_a_wave_holds_the_requests_of_all_open_dialogues() -> None:
     echo = Echo()
-    list(drive([("a", chain("a", 1)), ("b", chain("b", 3)), ("c", chain("c", 2))], echo, 8))
+    list(drive([("a", chain("a", 1)), ("b", chain("b", 3)), ("c", chain("c", 2))], at_once(echo), 8))
     assert echo.waves == [
         [("a", 0), ("b", 0), ("c", 0)],
         [("b", 1), ("c", 1)],
@@ -100,7 +100,7 @@ def test_no_more_dialogues_are_opened_than_the_window_holds() -> None:
             opened.append(number)
             yield str(number), chain(str(number), 1)
 
-    results = drive(dialogues(), Echo(), 4)
+    results = drive(dialogues(), at_once(Echo()), 4)
     assert opened == []
     next(results)
     assert len(opened) == 4
@@ -116,8 +116,8 @@ def test_a_dialogue_that_asks_nothing_needs_no_answer() -> None:
     def refuse(wave: Sequence[Question]) -> list[Reply | Failed]:
         raise AssertionError("nothing was asked")
 
-    assert list(drive([("a", quiet())], refuse)) == [Finished("a", ["made"], Drop("quiet"))]
-    assert list(drive([], refuse)) == []
+    assert list(drive([("a", quiet())], at_once(refuse))) == [Finished("a", ["made"], Drop("quiet"))]
+    assert list(drive([], at_once(refuse))) == []
 
 
 def failing(wave: Sequence[Question]) -> list[Reply | Failed]:
@@ -136,7 +136,9 @@ def test_a_failure_is_raised_where_the_request_was_made() -> None:
             return (caught, answer.text)
         return answer.text
 
-    results = {item.key: item.result for item in drive([("a", careful("bad")), ("b", careful("fine"))], failing)}
+    results = {
+        item.key: item.result for item in drive([("a", careful("bad")), ("b", careful("fine"))], at_once(failing))
+    }
     assert results == {"a": (("E-RUN-099", "too long"), "good"), "b": "fine"}
 
 
@@ -147,7 +149,7 @@ def test_a_failure_that_is_not_caught_ends_one_dialogue() -> None:
         yield "after"
         return answer.text
 
-    first, second = drive([("a", careless("bad")), ("b", careless("fine"))], failing)
+    first, second = drive([("a", careless("bad")), ("b", careless("fine"))], at_once(failing))
     assert first == Finished("a", ["before"], Failed("E-RUN-099", "too long"))
     assert second == Finished("b", ["before", "after"], "fine")
 
@@ -157,7 +159,7 @@ def test_a_row_error_of_the_dialogue_itself_ends_it_as_failed() -> None:
         answer = yield ask("q")
         raise RowError(f"cannot read {answer.text!r}", "E-DATA-099", why="no number in it")
 
-    [finished] = drive([("a", broken())], Echo())
+    [finished] = drive([("a", broken())], at_once(Echo()))
     assert finished.result == Failed("E-DATA-099", "cannot read 'Q': no number in it")
 
 
@@ -167,12 +169,12 @@ def test_any_other_error_is_a_bug_and_is_not_swallowed() -> None:
         raise KeyError("typo")
 
     with pytest.raises(KeyError, match="typo"):
-        list(drive([("a", buggy())], Echo()))
+        list(drive([("a", buggy())], at_once(Echo())))
 
 
 def test_an_answerer_that_loses_a_reply_is_noticed() -> None:
     with pytest.raises(ValueError, match="argument"):
-        list(drive([("a", chain("a", 1)), ("b", chain("b", 1))], lambda wave: [answered("only one")]))
+        list(drive([("a", chain("a", 1)), ("b", chain("b", 1))], at_once(lambda wave: [answered("only one")])))
 
 
 @pytest.mark.parametrize(
@@ -188,5 +190,59 @@ def test_every_kind_of_request_is_answered(request_: LogProbs | Rewards | Embed,
         return (yield request_)
 
     answer: Callable[[Sequence[Question]], list[Reply | Failed]] = lambda wave: [reply for _ in wave]  # noqa: E731
-    [finished] = drive([("a", dialogue())], answer)
+    [finished] = drive([("a", dialogue())], at_once(answer))
     assert finished.result is reply
+
+
+def test_requests_in_a_list_are_asked_together_and_answered_in_order() -> None:
+    """A failure stands in its place; nothing is raised."""
+
+    def several() -> Dialogue:
+        replies = yield [ask("one"), ask("bad"), ask("three")]
+        last = yield ask("last")
+        return [reply.message if isinstance(reply, Failed) else reply.text for reply in replies], last.text
+
+    waves: list[list[tuple[str, int]]] = []
+
+    def backwards(questions: Sequence[Question]) -> list[tuple[Question, Reply | Failed]]:
+        waves.append([(question.key, question.turn) for question in questions])
+        return list(reversed(list(zip(questions, failing(questions), strict=True))))
+
+    [finished] = drive([("a", several())], backwards)
+    assert finished.result == (["one", "too long", "three"], "last")
+    assert waves == [[("a", 0), ("a", 1), ("a", 2)], [("a", 3)]]
+
+
+def test_an_empty_list_asks_nothing_and_a_list_of_other_things_is_made() -> None:
+    def dialogue() -> Dialogue:
+        replies = yield []
+        nothing = yield [1, 2]
+        return replies, nothing
+
+    [finished] = drive([("a", dialogue())], at_once(failing))
+    assert finished == Finished("a", [[1, 2]], ([], None))
+
+
+@given(delays=st.lists(st.integers(0, 6), max_size=10), window=st.integers(1, 4), turns=st.integers(1, 3))
+def test_replies_in_any_order_give_the_same_results_in_order(delays: list[int], window: int, turns: int) -> None:
+    """A slow reply holds up its own dialogue and those behind it that cannot be opened, none else."""
+    open_: dict[Question, int] = {}
+
+    def slowly(questions: Sequence[Question]) -> list[tuple[Question, Reply | Failed]]:
+        open_.update((question, delays[int(question.key)]) for question in questions)
+        assert len(open_) <= window
+        quickest = min(open_.values())
+        ready = [question for question, left in open_.items() if left == quickest]
+        for question in ready:
+            del open_[question]
+        return [(question, answered(_text(question).upper())) for question in ready]
+
+    dialogues = [(str(number), chain(str(number), turns)) for number in range(len(delays))]
+    finished = list(drive(dialogues, slowly, window))
+    assert [item.key for item in finished] == [key for key, _ in dialogues]
+    assert all(len(item.made) == turns for item in finished)
+
+
+def test_an_exchange_that_answers_nothing_is_noticed() -> None:
+    with pytest.raises(RuntimeError, match="1 questions are open"):
+        list(drive([("a", chain("a", 1))], lambda questions: []))

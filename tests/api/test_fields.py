@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field, ValidationError
 
-from itune_core.api import ComponentConfig, InputFile, ModelRef, Runtime, Secret, StepRef
+from itune_core.api import ComponentConfig, InputFile, ModelRef, Runtime, ScoreColumn, Secret, StepRef
 from itune_core.api.fields import INPUT_FILE, MODEL_REF, RUNTIME, SECRET, STEP_REF, marked
 
 
@@ -101,6 +101,28 @@ def test_a_place_leads_to_the_value() -> None:
         for part in mark.place:
             value = value[part]
         assert value == mark.value
+
+
+class Scored(ComponentConfig):
+    by: ScoreColumn = Field(description="One.")
+    columns: dict[str, ScoreColumn] = Field({}, description="Several.")
+    model: ModelRef = Field("m", description="A model.")
+
+
+@pytest.mark.parametrize("name", ["score.length", "score.length.response_words", "score.a_1.2", "score.reward.0"])
+def test_a_score_column_is_a_step_of_a_scorer_or_a_part_of_it(name: str) -> None:
+    config = Scored(by=name, columns={"x": name})
+    assert (config.by, config.columns) == (name, {"x": name})
+    assert [mark.path for mark in marked(config)] == ["model"]
+
+
+@pytest.mark.parametrize(
+    "name", ["", "length", "score", "score.", "score.A", "score.1", "score.a.b.c", "score.a-b", "score.a\n", " score.a"]
+)
+def test_no_other_text_is_a_score_column(name: str) -> None:
+    for values in ({"by": name}, {"by": "score.a", "columns": {"x": name}}):
+        with pytest.raises(ValidationError, match=r"String should match pattern .*score"):
+            Scored(**values)
 
 
 def test_a_config_is_frozen_and_takes_no_other_key() -> None:

@@ -12,6 +12,7 @@ from itune_core.api import (
     Parts,
     Record,
     RowError,
+    contents,
     conversation,
     example,
     features,
@@ -181,12 +182,12 @@ def test_a_message_has_every_field_of_the_schema() -> None:
 
 
 def test_parts_of_every_kind() -> None:
-    def contents(taken: Parts) -> tuple[list[str], list[list[str]]]:
+    def said(taken: Parts) -> tuple[list[str], list[list[str]]]:
         prompt_, responses = taken
         return [turn["content"] for turn in prompt_], [[turn["content"] for turn in turns] for turns in responses]
 
     question, good, bad = "Name a prime number.", "Seven.", "Eight."
-    assert {kind: contents(parts(example(kind))) for kind in Kind} == {
+    assert {kind: said(parts(example(kind))) for kind in Kind} == {
         Kind.CONVERSATION: ([question], [[good]]),
         Kind.PROMPT: ([question], []),
         Kind.PREFERENCE: ([question], [[good], [bad]]),
@@ -194,3 +195,22 @@ def test_parts_of_every_kind() -> None:
         Kind.FEEDBACK: ([question], [[good]]),
         Kind.TEXT: ([], [["Seven is a prime number."]]),
     }
+
+
+def test_contents_of_a_part() -> None:
+    asked = [message("system", "be kind"), message("user", "q"), message("assistant", "a"), message("user", "r")]
+    pair = preference(asked, [message("assistant", "good")], [message("assistant", "bad")])
+    assert contents(pair, "prompt") == ["q", "a", "r"]
+    assert contents(pair, "response") == ["good", "bad"]
+    assert contents(pair, "all") == ["q", "a", "r", "good", "bad"]
+    assert contents(text("T"), "prompt") == contents(text("T"), "response") == contents(text("T"), "all") == ["T"]
+    assert contents(prompt([message("user", "")]), "prompt") == [""]
+
+
+def test_a_part_that_a_record_lacks() -> None:
+    silent = prompt([message("system", "be kind"), message("user", "q")])
+    with pytest.raises(RowError, match="a prompt record has no response") as caught:
+        contents(silent, "response")
+    assert caught.value.code == "E-DATA-037"
+    with pytest.raises(RowError, match="a conversation record has no prompt"):
+        contents(conversation([message("system", "be kind"), message("assistant", "a")]), "prompt")

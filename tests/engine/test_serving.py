@@ -19,6 +19,7 @@ from itune_core.api import (
     Failed,
     LogProbs,
     OptionLogProbs,
+    Reply,
     Rewards,
     TokenLogProbs,
     Vectors,
@@ -85,6 +86,14 @@ def _serving(journal: Journal, backend: Backend, identity: str = "m") -> Serving
     return Serving(lambda name: Served(backend, None, identity), journal, lambda *place: derive_seed(0, *place))
 
 
+def _all(serving: Serving, questions: Sequence[Question]) -> list[Reply | Failed]:
+    """The replies to all of them, in order."""
+    replies: dict[Question, Reply | Failed] = dict(serving.exchange(questions))
+    while len(replies) < len(questions):
+        replies |= serving.exchange([])
+    return [replies[question] for question in questions]
+
+
 def _ask(text: str, **options: object) -> Ask:
     return Ask("m", (message("user", text),), **options)  # type: ignore[arg-type]
 
@@ -92,22 +101,22 @@ def _ask(text: str, **options: object) -> Ask:
 def test_a_second_time_nothing_is_asked(journal: Journal) -> None:
     wave = [Question("a", 0, _ask("one", temperature=1.0, n=3)), Question("b", 0, _ask("two"))]
     first = Echo()
-    replies = _serving(journal, first).answer(wave)
+    replies = _all(_serving(journal, first), wave)
     second = Echo()
-    assert _serving(journal, second).answer(wave) == replies
+    assert _all(_serving(journal, second), wave) == replies
     assert (len(first.asked), len(second.asked), second.opened) == (4, 0, 0)
 
 
 def test_each_draw_has_its_own_seed_and_its_own_answer(journal: Journal) -> None:
-    (reply,) = _serving(journal, Echo()).answer([Question("a", 0, _ask("hi", temperature=1.0, n=4))])
+    (reply,) = _all(_serving(journal, Echo()), [Question("a", 0, _ask("hi", temperature=1.0, n=4))])
     assert isinstance(reply, Answer)
     assert len(set(reply.texts)) == 4
 
 
 def test_more_draws_ask_only_for_those_that_are_missing(journal: Journal) -> None:
     serving = _serving(journal, Echo())
-    (few,) = serving.answer([Question("a", 0, _ask("hi", temperature=1.0, n=2))])
-    (more,) = serving.answer([Question("a", 0, _ask("hi", temperature=1.0, n=5))])
+    (few,) = _all(serving, [Question("a", 0, _ask("hi", temperature=1.0, n=2))])
+    (more,) = _all(serving, [Question("a", 0, _ask("hi", temperature=1.0, n=5))])
     assert isinstance(few, Answer)
     assert isinstance(more, Answer)
     assert more.texts[:2] == few.texts
@@ -116,14 +125,14 @@ def test_more_draws_ask_only_for_those_that_are_missing(journal: Journal) -> Non
 
 def test_two_records_with_one_greedy_question_share_its_answer(journal: Journal) -> None:
     backend = Echo()
-    replies = _serving(journal, backend).answer([Question("a", 0, _ask("hi")), Question("b", 0, _ask("hi", n=2))])
+    replies = _all(_serving(journal, backend), [Question("a", 0, _ask("hi")), Question("b", 0, _ask("hi", n=2))])
     assert len(backend.asked) == 1
     assert isinstance(replies[1], Answer)
     assert replies[1].texts == ["hi 0", "hi 0"]
 
 
 def test_two_records_with_one_sampled_question_draw_apart(journal: Journal) -> None:
-    replies = _serving(journal, Echo()).answer([Question(key, 0, _ask("hi", temperature=1.0)) for key in "ab"])
+    replies = _all(_serving(journal, Echo()), [Question(key, 0, _ask("hi", temperature=1.0)) for key in "ab"])
     assert replies[0] != replies[1]
 
 
@@ -131,7 +140,7 @@ def test_failures_are_not_kept(journal: Journal) -> None:
     backend = Echo()
     wave = [Question("a", 0, _ask("fail")), Question("b", 0, _ask("fine"))]
     for _ in range(2):
-        failed, fine = _serving(journal, backend).answer(wave)
+        failed, fine = _all(_serving(journal, backend), wave)
         assert failed == Failed("E-BACKEND-001", "refused")
         assert isinstance(fine, Answer)
     assert [ask.messages[-1]["content"] for ask in backend.asked] == ["fail", "fine", "fail"]  # type: ignore[attr-defined]
@@ -140,15 +149,15 @@ def test_failures_are_not_kept(journal: Journal) -> None:
 def test_another_model_is_another_question(journal: Journal) -> None:
     backend = Echo()
     for identity in ("one", "two"):
-        _serving(journal, backend, identity).answer([Question("a", 0, _ask("hi"))])
+        _all(_serving(journal, backend, identity), [Question("a", 0, _ask("hi"))])
     assert len(backend.asked) == 2
 
 
 def test_embeddings_are_kept_by_text(journal: Journal) -> None:
     backend = Echo()
     serving = _serving(journal, backend)
-    serving.answer([Question("a", 0, Embed("m", ("x", "yy")))])
-    (reply,) = serving.answer([Question("b", 0, Embed("m", ("yy", "zzz")))])
+    _all(serving, [Question("a", 0, Embed("m", ("x", "yy")))])
+    (reply,) = _all(serving, [Question("b", 0, Embed("m", ("yy", "zzz")))])
     assert isinstance(reply, Vectors)
     assert list(map(list, reply.values)) == [[2.0, 0.0], [3.0, 0.0]]
     assert [request.texts for request in backend.asked] == [("x",), ("yy",), ("zzz",)]  # type: ignore[attr-defined]
@@ -159,7 +168,7 @@ def test_a_vector_is_the_same_when_it_is_asked_for_and_when_it_is_recalled(journ
     backend = Echo()
     backend.embed = lambda requests: [Vectors([[1 / 3, -2 / 3, 1e-30]])]  # type: ignore[method-assign]
     serving = _serving(journal, backend)
-    first, again = (serving.answer([Question("a", 0, Embed("m", ("x",)))])[0] for _ in range(2))
+    first, again = (_all(serving, [Question("a", 0, Embed("m", ("x",)))])[0] for _ in range(2))
     assert isinstance(first, Vectors)
     assert first == again
     assert serving.recalled == 1
@@ -170,12 +179,12 @@ def test_options_are_kept_together_and_in_order(journal: Journal) -> None:
     asked = [message("user", "Yes or no?")]
     backend = Echo()
     serving = _serving(journal, backend)
-    (first,) = serving.answer([Question("a", 0, Choices("m", asked, ("Yes", "No")))])
+    (first,) = _all(serving, [Question("a", 0, Choices("m", asked, ("Yes", "No")))])
     assert first == OptionLogProbs([-1.0, -2.0])
-    (again,) = serving.answer([Question("b", 0, Choices("m", asked, ("Yes", "No")))])
+    (again,) = _all(serving, [Question("b", 0, Choices("m", asked, ("Yes", "No")))])
     assert again == first
     assert len(backend.asked) == 1
-    serving.answer([Question("b", 0, Choices("m", asked, ("No", "Yes")))])
+    _all(serving, [Question("b", 0, Choices("m", asked, ("No", "Yes")))])
     assert len(backend.asked) == 2
 
 
@@ -188,10 +197,10 @@ def test_rewards_are_kept_by_completion(journal: Journal) -> None:
 
     backend = Echo()
     serving = _serving(journal, backend)
-    first, failed = serving.answer([Question("a", 0, judge("x", "yy")), Question("b", 0, judge("x", "much too long"))])
+    first, failed = _all(serving, [Question("a", 0, judge("x", "yy")), Question("b", 0, judge("x", "much too long"))])
     assert first == AnswerRewards([1.0, 2.0])
     assert failed == Failed("E-BACKEND-004", "too long")
-    (again,) = serving.answer([Question("c", 0, judge("yy", "zzz", "x"))])
+    (again,) = _all(serving, [Question("c", 0, judge("yy", "zzz", "x"))])
     assert again == AnswerRewards([2.0, 3.0, 1.0])
     judged = [turns[-1]["content"] for request in backend.asked for turns in request.completions]  # type: ignore[attr-defined]
     assert judged == ["x", "yy", "much too long", "zzz"]
@@ -206,7 +215,7 @@ def test_scores_come_back_in_order_across_kinds(journal: Journal) -> None:
         Question("c", 0, LogProbs("m", (), (turn,))),
     ]
     serving = _serving(journal, backend := Echo())
-    two, answer, one = serving.answer(wave)
+    two, answer, one = _all(serving, wave)
     assert (two, one) == (TokenLogProbs([-0.5, -0.5]), TokenLogProbs([-0.5]))
     assert isinstance(answer, Answer)
     serving.close()
@@ -217,7 +226,7 @@ def test_a_model_that_is_done_with_makes_room(journal: Journal) -> None:
     backends = {name: Echo() for name in ("first", "second", "third")}
     serving = Serving(lambda name: Served(backends[name], None, name), journal, lambda *place: 0)
     for number, name in enumerate(["first", "second", "first", "third", "first"]):
-        serving.answer([Question("a", 0, Ask(name, (message("user", str(number)),)))])
+        _all(serving, [Question("a", 0, Ask(name, (message("user", str(number)),)))])
     assert [(backend.opened, backend.closed) for backend in backends.values()] == [(1, 0), (1, 1), (1, 0)]
     serving.close()
     assert [(backend.opened, backend.closed) for backend in backends.values()] == [(1, 1), (1, 1), (1, 1)]
@@ -229,5 +238,5 @@ def test_what_was_answered_under_another_limit_is_asked_again(journal: Journal) 
     serving = _serving(journal, backend)
     asked, answer = [message("user", "Why?")], [message("assistant", "Because.")]
     for limit, expected in ((100, 1), (50, 2), (100, 2)):
-        serving.answer([Question("a", 0, LogProbs("m", asked, answer, limit))])
+        _all(serving, [Question("a", 0, LogProbs("m", asked, answer, limit))])
         assert len(backend.asked) == expected
