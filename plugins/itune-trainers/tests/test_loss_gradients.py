@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -196,6 +196,7 @@ answers = st.tuples(st.floats(-40, -1), st.floats(-40, -1))
 
 @pytest.mark.parametrize("name", FORMULAS)
 @given(policy=answers, reference=answers, tokens=st.tuples(*[st.integers(2, 30)] * 2), p=st.floats(0.05, 0.95))
+@example(policy=(-1.0, -2.0), reference=(-1.0, -1.0), tokens=(2, 2), p=0.5)  # the kink of slic
 @settings(max_examples=25, deadline=None)
 def test_an_objective_is_its_formula(
     name: str,
@@ -209,6 +210,9 @@ def test_an_objective_is_its_formula(
     label = torch.tensor(p, dtype=torch.float64)
     loss = written(lp, ref, n, label)
     (gradient,) = torch.autograd.grad(loss, lp)
+    for step in (-1e-9, 1e-9):  # at the kink of a hinge either slope is right
+        (beside,) = torch.autograd.grad(written(lp + column(step, -step).detach(), ref, n, label), lp)
+        assume(torch.allclose(beside, gradient, rtol=1e-6, atol=1e-6))
     same = column(*policy)
     rows = Logps(same, ref, n, label[None], torch.tensor([2]), torch.zeros(2))
     (found,) = component(component.Config(model="m", **config)).loss(rows)
