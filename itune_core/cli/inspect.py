@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from itune_core.api.errors import DataError, RecipeError
+from itune_core.api.errors import DataError, ModelError, RecipeError
 from itune_core.api.records import Record, records
 from itune_core.cli.opening import Allow, Offline, Overrides, RecipeFile, open_project
 from itune_core.cli.terminal import safe
@@ -143,7 +143,7 @@ def _first_request(project: Project, node: StepNode, record: Record, row: int) -
             deque(result if isinstance(result, Iterator) else (), maxlen=0)
         except Found as found:
             return found.request
-        except DataError:
+        except (DataError, ModelError):
             if not peeking.seen:
                 raise
     if row < len(peeking.seen):

@@ -79,6 +79,8 @@ def balance(counts: Mapping[str, Any]) -> str:
     for word in ("dropped", "failed"):
         if counts[word]:
             parts.append(f"{sum(counts[word].values()):,} {word}")
+    if counts.get("rejected"):
+        parts.append(f"{sum(counts['rejected'].values()):,} rejected")
     for word in ("not_drawn", "created"):
         if counts[word]:
             parts.append(f"{counts[word]:,} {word.replace('_', ' ')}")

@@ -1,9 +1,10 @@
 """``itune``: a table of commands, each imported when it is called and not before.
 
-``itune COMMAND`` imports ``itune_core.cli.COMMAND`` (``try_`` for ``try``, which Python keeps for itself) and runs its
-``app``, a ``typer.Typer``: one ``@app.command()`` in it makes a plain command, several make a group. Help and
-completion of ``itune`` itself read :data:`COMMANDS` only, so they import nothing but typer. Commands raise
-:class:`~itune_core.api.errors.ItuneError` and print nothing about it; what becomes of it is decided here.
+``itune COMMAND`` imports ``itune_core.cli.COMMAND`` (``try_`` for ``try``, which Python keeps for itself, ``mock_llm``
+for ``mock-llm``) and runs its ``app``, a ``typer.Typer``: one ``@app.command()`` in it makes a plain command, several
+make a group. Help and completion of ``itune`` itself read :data:`COMMANDS` only, so they import nothing but typer.
+Commands raise :class:`~itune_core.api.errors.ItuneError` and print nothing about it; what becomes of it is decided
+here.
 
 Exit codes: 0 done, 1 a check said no, 2 the recipe or the command line is wrong, 3 a plugin problem, 4 a step failed,
 70 a bug, 130 interrupted.
@@ -43,6 +44,7 @@ COMMANDS = {
     "chat": "Talk to a model that a step has trained.",
     "export": "Write the model of a training step into a folder, with a card.",
     "selftest": "Try out on a model what a training relies on.",
+    "mock-llm": "Serve a made-up language model, with faults on demand.",
 }
 """Command to its one line of help, in the order of help."""
 
@@ -93,7 +95,7 @@ def _expected() -> Any:
 
 def _import(name: str) -> Any:
     """The command `name` as typer builds it, in our one style."""
-    module = importlib.import_module(f"itune_core.cli.{name}{'_' if iskeyword(name) else ''}")
+    module = importlib.import_module(f"itune_core.cli.{name.replace('-', '_')}{'_' if iskeyword(name) else ''}")
     command = typer.main.get_command(module.app)
     # typer gives every app its own options of completion; they belong to `itune` alone
     command.params = [option for option in command.params if not str(option.name).endswith("_completion")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -12,6 +12,7 @@ from itune_core.api.asking import Ask, Choices, Embed, LogProbs, Reply, Request,
 from itune_core.api.context import Finished
 from itune_core.api.errors import RowError
 from itune_core.api.outcomes import Failed
+from itune_core.engine.questions import fingerprint
 
 WINDOW = 1024
 """Dialogues open at a time: what bounds memory, and the requests that a backend has at once."""
@@ -19,10 +20,18 @@ WINDOW = 1024
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """A request and who asks: the dialogue's key and how many requests it made before. Two are never the same one."""
+    """A request and who asks. Two are never the same one.
+
+    Attributes:
+        key: of the dialogue.
+        repeat: how often the dialogue has asked just this before, so that it is answered anew where answers are drawn.
+            It is not the number of the turn: a dialogue that skips one (a better parser asks nothing twice) still finds
+            what it was answered in those that follow.
+        request: what is asked.
+    """
 
     key: str
-    turn: int
+    repeat: int
     request: Request
 
 
@@ -38,7 +47,7 @@ class _Open:
     key: str
     dialogue: Generator[Any, Any, Any]
     made: list[Any] = field(default_factory=list)
-    turns: int = 0
+    asked: Counter[str] = field(default_factory=Counter)
     together: bool = False
     pending: list[Question] = field(default_factory=list)
     replies: dict[Question, Reply | Failed] = field(default_factory=dict)
@@ -75,9 +84,15 @@ class _Open:
             self.result = Failed.of(error)
         else:
             self.together = isinstance(item, list)
-            self.pending = [Question(self.key, self.turns + place, request) for place, request in enumerate(requests)]
-            self.turns += len(requests)
+            self.pending = [self._question(request) for request in requests]
         return self.pending
+
+    def _question(self, request: Request) -> Question:
+        if not isinstance(request, Ask) or request.temperature == 0:
+            return Question(self.key, 0, request)  # it has one answer
+        content = fingerprint(request)
+        self.asked[content] += 1
+        return Question(self.key, self.asked[content] - 1, request)
 
 
 def _requests(item: Any) -> list[Request] | None:

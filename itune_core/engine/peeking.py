@@ -48,7 +48,7 @@ class Peeking:
             Found: it is.
         """
         for question in questions:
-            if question.key == self.item and question.turn == 0:
+            if question.key == self.item:
                 raise Found(question.request)
             if len(self.seen) <= self.row:
                 self.seen.append(question.request)

@@ -30,6 +30,7 @@ from itune_core.api.asking import (
 )
 from itune_core.api.outcomes import Failed
 from itune_core.api.resources import Backend
+from itune_core.engine import digest
 from itune_core.engine.journal import Journal
 
 
@@ -50,13 +51,18 @@ class Entry:
     seed: int = 0
 
 
-def entries(request: Request, identity: str, seed: Callable[[int], int]) -> Iterator[Entry]:
+def fingerprint(request: Ask) -> str:
+    """What tells one question from another, the number of draws aside."""
+    return digest.of_value([request.model, _asked(request)])
+
+
+def entries(request: Request, identity: str, seed: Callable[[str, int], int]) -> Iterator[Entry]:
     """The entries that a request needs, in the order in which :func:`assemble` wants their answers.
 
     Args:
         request: what is asked.
         identity: of the model.
-        seed: of draw number k.
+        seed: of draw number k of a question with that digest.
     """
     # A row that is too long fails and is not kept. Were the limit not part of the question, what was answered under a
     # larger one would be found under a smaller one, and the same recipe give more here than elsewhere.
@@ -79,11 +85,12 @@ def entries(request: Request, identity: str, seed: Callable[[int], int]) -> Iter
             yield entry({"vector": text}, replace(request, texts=(text,)))
     else:
         asked, alone = _asked(request), replace(request, n=1)
+        content = digest.of_value(asked)
         for draw in range(request.n):
             if request.temperature == 0:  # greedy: every draw is the same one
                 yield entry(asked, alone)
             else:
-                number = seed(draw)
+                number = seed(content, draw)
                 yield entry({**asked, "draw": draw, "seed": number}, alone, number)
 
 

@@ -57,10 +57,12 @@ class Serving:
     Args:
         find: the model of a name; called at its first request.
         journal: where answers are kept.
-        seed: a draw's seed from (dialogue key, turn, draw number).
+        seed: a draw's seed from (dialogue key, digest of the question, how often it was asked before, draw number).
     """
 
-    def __init__(self, find: Callable[[str], Served], journal: Journal, seed: Callable[[str, int, int], int]) -> None:
+    def __init__(
+        self, find: Callable[[str], Served], journal: Journal, seed: Callable[[str, str, int, int], int]
+    ) -> None:
         self._find, self._journal, self._seed = find, journal, seed
         self._models: dict[str, Served] = {}
         self._loaded: list[str] = []  # weights in memory; the model asked last stands last
@@ -133,7 +135,9 @@ class Serving:
     def _entries(self, question: Question) -> Iterator[Entry]:
         request = question.request
         identity = self._served(request.model).identity
-        return entries(request, identity, lambda draw: self._seed(question.key, question.turn, draw))
+        return entries(
+            request, identity, lambda content, draw: self._seed(question.key, content, question.repeat, draw)
+        )
 
     def _served(self, model: str) -> Served:
         if model not in self._models:

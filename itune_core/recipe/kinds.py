@@ -81,7 +81,9 @@ class Kinds:
         if component is None:
             return
         settings = variant.draft.settings
-        inputs = component.inputs_for(settings.config) if settings and settings.valid else component.inputs
+        inputs, produces = component.inputs, component.produces
+        if settings and settings.valid:
+            inputs, produces = component.inputs_for(settings.config), component.produces_for(settings.config)
         flows = {
             name: tuple(flow for source in sources if (flow := self._flow(variant, inputs[name], source)))
             for name, sources in variant.sources.items()
@@ -89,8 +91,8 @@ class Kinds:
         self.flows[variant.name] = flows
         if variant.draft.stage in NO_RECORDS:
             return
-        if component.produces is not None:
-            self.of[variant.name] = (component.produces,)
+        if produces is not None:
+            self.of[variant.name] = (produces,)
         elif component.inputs:
             handed = [flow for name in handed_on(component) for flow in flows.get(name, ())]
             if not (issubclass(component, Mixer) and component.mixes_kinds):

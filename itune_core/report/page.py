@@ -125,8 +125,8 @@ def _section(artifacts: RunArtifacts, step: str, anchor: str) -> Section:
     artifact = artifacts.found.get(step)
     reasons = [
         (outcome, reason, count)
-        for outcome in ("failed", "dropped")
-        for reason, count in Counter(saved["counts"][outcome]).most_common()
+        for outcome in ("failed", "dropped", "rejected")
+        for reason, count in Counter(saved["counts"].get(outcome, {})).most_common()
     ]
     if artifact is None:
         return Section(saved, None, anchor, reasons)

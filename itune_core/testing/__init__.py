@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from itune_core.testing.conformance.scorers import ScorerConformance
     from itune_core.testing.conformance.trainers import TrainerConformance
     from itune_core.testing.context import BenchContext
+    from itune_core.testing.mock_llm import MockLLM
     from itune_core.testing.sample_records import samples
 
 _HOME = {
@@ -41,6 +42,7 @@ _HOME = {
     "FormatterConformance": "conformance.formatters",
     "GeneratorConformance": "conformance.generators",
     "MixerConformance": "conformance.mixers",
+    "MockLLM": "mock_llm",
     "ScorerConformance": "conformance.scorers",
     "TrainerConformance": "conformance.trainers",
     "answer_with": "answering",
@@ -59,6 +61,7 @@ __all__ = [
     "FormatterConformance",
     "GeneratorConformance",
     "MixerConformance",
+    "MockLLM",
     "ScorerConformance",
     "TrainerConformance",
     "answer_with",

@@ -22,7 +22,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Record):
         return {column: plain(item) for column, item in value.items() if column != "id"}
     if isinstance(value, Created):
-        return {"created": plain(value.record), "parents": list(value.parents)}
+        return {"created": plain(value.record), "parents": plain(value.parents)}
     if is_dataclass(value) and not isinstance(value, type):
         return {"outcome": type(value).__name__} | {
             field.name: plain(getattr(value, field.name)) for field in fields(value)

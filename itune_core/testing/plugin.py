@@ -1,5 +1,5 @@
-"""The pytest plugin ``itune``: fixtures with a language model small enough for every test, and how the conformance
-kit's tests are ordered and counted.
+"""The pytest plugin ``itune``: fixtures with a language model small enough for every test and with one that is only
+made up, and how the conformance kit's tests are ordered and counted.
 
 Loaded by pytest wherever itune-core is installed, so it imports nothing beyond pytest and the standard library.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from itune_core.testing.verdict import DoesNotApply
 
 if TYPE_CHECKING:
     from itune_core.api import Failed, Reply, Request
+    from itune_core.testing.mock_llm import MockLLM
 
 NEEDS = "runs a model: pip install itune-torch itune-backends"
 
@@ -77,6 +79,15 @@ def tiny(tiny_folder: Path, tiny_reward_folder: Path) -> Iterator[Callable[[Requ
     yield reply
     for backend in opened.values():
         backend.close()
+
+
+@pytest.fixture
+def mock_llm() -> Iterator[Callable[..., MockLLM]]:
+    """Starts a language model's server on loopback: ``mock_llm(latency_ms=200)``; the test's end stops it."""
+    from itune_core.testing.mock_llm import MockLLM
+
+    with ExitStack() as servers:
+        yield lambda **settings: servers.enter_context(MockLLM(**settings))
 
 
 NOT_APPLICABLE = "not applicable"

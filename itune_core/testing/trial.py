@@ -108,7 +108,7 @@ def run(
             label=label,
             source=name,
             component=component,
-            kind=component.produces or _only(next(iter(views.values()))[0].kinds),
+            kind=component.produces_for(component.config) or _only(next(iter(views.values()))[0].kinds),
             views=views,
             call=call,
             draft=folder,

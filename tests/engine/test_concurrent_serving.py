@@ -90,7 +90,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def _serving(journal: Journal, **backends: Backend) -> Serving:
-    return Serving(lambda name: Served(backends[name], None, f"id of {name}"), journal, lambda *place: place[2] + 1)
+    return Serving(lambda name: Served(backends[name], None, f"id of {name}"), journal, lambda *place: place[-1] + 1)
 
 
 def _ask(text: str, model: str = "server", **options: object) -> Ask:

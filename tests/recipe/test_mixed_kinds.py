@@ -70,11 +70,25 @@ class Choosy(Trainer):
         return {"train": Input((config.kind,))}
 
 
+class Either(Generator):
+    """Its settings decide what it gives."""
+
+    produces = Kind.CONVERSATION
+    inputs = {"records": Input((Kind.PROMPT, Kind.CONVERSATION))}
+
+    class Config(ComponentConfig):
+        gives: Kind = Field(description="What it is to give.")
+
+    @classmethod
+    def produces_for(cls, config: Config) -> Kind:
+        return config.gives
+
+
 COMPONENTS: dict[tuple[str, str], type[Any]] = {
     ("mixers", "blend"): Blend, ("mixers", "even"): Even, ("trainers", "learn"): Learn, ("trainers", "choosy"): Choosy,
     ("filters", "both"): Keep,
     ("filters", "scored"): Above, ("scorers", "words"): Words, ("generators", "copy"): Copy,
-    ("generators", "answer"): Answer,
+    ("generators", "answer"): Answer, ("generators", "either"): Either,
 }  # fmt: skip
 
 HEAD = """
@@ -226,3 +240,15 @@ def test_settings_may_decide_which_kinds_are_taken(
     refused = problem(HEAD + step % ("said", "feedback"))
     assert refused.code == errors.KINDS
     assert problem(HEAD + step % ("said", "nonsense")).code == errors.BAD_SETTING
+
+
+def test_settings_may_decide_which_kind_is_given(
+    planned: Callable[[str], Plan], problem: Callable[[str], Problem]
+) -> None:
+    step = "  made: {uses: generators/either, from: said, with: {gives: %s}}\n"
+    plan = planned(HEAD + step % "preference")
+    assert plan.nodes["made"].kind is Kind.PREFERENCE
+    learnt = "  learnt: {uses: trainers/choosy, from: made, with: {kind: feedback}}\n"
+    [feed] = planned(HEAD + step % "preference" + learnt).nodes["learnt"].inputs["train"]
+    assert feed.cast is Kind.FEEDBACK
+    assert problem(HEAD + step % "text" + learnt).code == errors.KINDS

@@ -57,6 +57,26 @@ def test_inspect_renders_the_prompt_that_is_asked(ran: Run) -> None:
     assert done.stdout.rstrip().endswith("<|im_start|>assistant")
 
 
+POOL = """
+itune: 1
+name: pool
+models:
+  tiny: {{backend: transformers, model: "{tiny}"}}
+steps:
+  rows:  {{uses: formatters/alpaca, with: {{path: rows.jsonl}}}}
+  grown: {{uses: generators/self-instruct, from: rows, with: {{model: tiny, instructions: 1}}}}
+"""
+
+
+def test_inspect_shows_what_is_asked_for_a_whole_data_set(tmp_path: Path, tiny: Path, rows: Path, itune: Run) -> None:
+    (tmp_path / "recipe.yaml").write_text(POOL.format(tiny=tiny))
+    itune("run", "recipe.yaml", "--only", "rows")
+    shown = itune("inspect", "recipe.yaml", "grown", "--prompt", "0").stdout
+    assert "Count to " in shown, "the seeds stand in the prompt"
+    none = itune("inspect", "recipe.yaml", "rows", "--prompt", "0", code=2)
+    assert "E-INSPECT-002" in none.stderr
+
+
 def test_init_writes_a_recipe_that_checks_and_overwrites_nothing(itune: Run) -> None:
     itune("init", "mine")
     assert "13 steps" in itune("check", "mine/recipe.yaml").stdout

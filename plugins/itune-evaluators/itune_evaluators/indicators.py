@@ -10,9 +10,6 @@ from itune_core.api import DataError
 if TYPE_CHECKING:
     import datasets
 
-COLUMN = r"^score\.[a-z][a-z0-9_]*(\.[a-z0-9_]+)?$"
-"""How a score column is named: ``score.STEP`` or ``score.STEP.PART``."""
-
 NAMED = 3
 """Rows named in an error."""
 

@@ -68,12 +68,15 @@ class PairedBootstrap(Evaluator):
         )
 
         @model_validator(mode="after")
-        def _baseline_is_a_group(self) -> Self:
+        def _groups_can_be_compared(self) -> Self:
             if self.baseline not in self.groups:
                 raise ValueError(f"the baseline {self.baseline!r} is not one of `groups`")
             empty = [name for name, models in self.groups.items() if not models]
             if empty:
                 raise ValueError(f"the group {empty[0]!r} has no model")
+            for name, models in self.groups.items():
+                if len(set(models)) < len(models):
+                    raise ValueError(f"the group {name!r} names a model twice, which would count twice")
             return self
 
     @hookimpl

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -19,40 +18,20 @@ from itune_core.api import (
     Inputs,
     Kind,
     ModelRef,
-    Rule,
+    ScoreColumn,
     hookimpl,
 )
-from itune_evaluators.correlation import Correlation, spearman
-from itune_evaluators.indicators import COLUMN, means
+from itune_evaluators.indicators import means
 from itune_evaluators.inference_loss import InferenceLoss
-from itune_evaluators.regression import Fit, Selection, backward, constant, determined, leave_one_out, permuted_p
+from itune_evaluators.regression import Selection, backward, constant, determined
+from itune_evaluators.rule_figures import Trained, figures_of, mixture_row, rank_figures, rule_of, stratum_row
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, np.dtype[np.float64]]
 
-TARGET = "log inference loss"
-PERMUTATIONS = 999
-
-Column = Annotated[str, StringConstraints(pattern=COLUMN)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-
-
-class Trained(NamedTuple):
-    """A data set and the model that was trained on it.
-
-    Attributes:
-        id: the data set as a person finds it in the recipe, ``mixtures[3]``.
-        model: name of the model.
-        means: mean of each indicator over the data set.
-        loss: the model's inference loss, in nats per token.
-    """
-
-    id: str
-    model: str
-    means: Mapping[str, float]
-    loss: float
 
 
 class RuleFit(Evaluator):
@@ -105,7 +84,7 @@ class RuleFit(Evaluator):
         mixture_models: list[ModelRef] = Field(
             min_length=1, description="The model that was trained on each mixture, in the order of `mixtures`."
         )
-        indicators: dict[Name, Column] = Field(
+        indicators: dict[Name, ScoreColumn] = Field(
             min_length=1,
             description="Score column by indicator.",
             examples=[{"length": "score.length.response_words", "perplexity": "score.perplexity.perplexity"}],
@@ -160,10 +139,16 @@ class RuleFit(Evaluator):
         selection = Selection(config.alpha, config.most_per)
         self._check_determined(values, target, selection)
         fit = backward(values, target, selection)
-        figures = self._figures(fit, values, target, selection, context)
-        metrics = {"": {**figures, **self._univariate(mixtures, "rho"), **self._strata_figures(strata)}}
-        table = [*self._mixture_rows(mixtures, fit), *self._stratum_rows(strata)]
-        return Evaluation(metrics, table, failed, self._rule(fit, metrics[""]))
+        names = list(config.indicators)
+        metrics = {
+            **figures_of(fit, names, values, target, selection, context.rng("permutations")),
+            **rank_figures(mixtures, names, "rho"),
+        }
+        table = [mixture_row(one, fit, number) for number, one in enumerate(mixtures)]
+        for name, members in self._by_indicator(strata):
+            metrics |= rank_figures(members, [name], "strata_rho")
+            table += [stratum_row(one, name, number) for number, one in enumerate(members)]
+        return Evaluation({"": metrics}, table, failed, rule_of(fit, config.indicators, metrics))
 
     def _means(self, name: str, data_sets: Sequence[Any], models: Sequence[str]) -> list[dict[str, float]]:
         if len(data_sets) != len(models):
@@ -235,90 +220,7 @@ class RuleFit(Evaluator):
             "E-EVAL-026", "the mixtures do not determine a rule", why=why, fix="leave indicators out, or add mixtures"
         )
 
-    def _figures(
-        self, fit: Fit, values: Array, target: Array, selection: Selection, context: Context
-    ) -> dict[str, float]:
-        import numpy as np
-
-        names = list(self.config.indicators)
-        figures = {
-            "mixtures": len(target),
-            "predictors": len(fit.predictors),
-            "mean_log_loss": float(target.mean()),
-            "log_loss_sd": float(target.std(ddof=1)),
-            "intercept": fit.intercept.value,
-            "intercept_se": fit.intercept.error,
-        }
-        for number, estimate in zip(fit.predictors, fit.coefficients, strict=True):
-            kinds = {"coefficient": estimate.value, "se": estimate.error, "p": estimate.p}
-            figures |= {f"{names[number]}.{kind}": value for kind, value in kinds.items()}
-        figures |= {"r2": fit.r2, "adjusted_r2": fit.adjusted_r2}
-        left_out = {"press_r2": fit.press_r2, "loo_r2": leave_one_out(values, target, selection)}
-        figures |= {name: value for name, value in left_out.items() if value is not None}
-        rng = context.rng("permutations")
-        orders = [np.array(rng.sample(range(len(target)), len(target))) for _ in range(PERMUTATIONS)]
-        return {**figures, "permutation_p": permuted_p(values, target, selection, orders)}
-
-    def _univariate(self, trained: Sequence[Trained], called: str, only: Sequence[str] = ()) -> dict[str, float]:
-        figures: dict[str, float] = {}
-        for name in only or self.config.indicators:
-            found = spearman([one.means[name] for one in trained], [one.loss for one in trained])
-            figures |= _correlation_figures(f"{name}.{called}", found)
-        return figures
-
-    def _strata_figures(self, strata: Sequence[Trained]) -> dict[str, float]:
-        figures: dict[str, float] = {}
-        for name, members in self._by_indicator(strata):
-            figures |= self._univariate(members, "strata_rho", [name])
-        return figures
-
     def _by_indicator(self, strata: Sequence[Trained]) -> list[tuple[str, Sequence[Trained]]]:
         names = self.config.sorted_by
         count = len(strata) // len(names) if names else 0
         return [(name, strata[number * count : (number + 1) * count]) for number, name in enumerate(names)]
-
-    def _mixture_rows(self, mixtures: Sequence[Trained], fit: Fit) -> list[dict[str, Any]]:
-        columns = zip(mixtures, fit.fitted, fit.residuals, fit.leverages, strict=True)
-        return [
-            _row(one, predicted=float(predicted), residual=float(residual), leverage=float(leverage))
-            for one, predicted, residual, leverage in columns
-        ]
-
-    def _stratum_rows(self, strata: Sequence[Trained]) -> list[dict[str, Any]]:
-        return [
-            _row(one, sorted_by=name, stratum=number)
-            for name, members in self._by_indicator(strata)
-            for number, one in enumerate(members)
-        ]
-
-    def _rule(self, fit: Fit, figures: Mapping[str, float]) -> Rule:
-        names = list(self.config.indicators)
-        chosen = [names[number] for number in fit.predictors]
-        kept = ("mixtures", "r2", "adjusted_r2", "press_r2", "loo_r2", "permutation_p")
-        return Rule(
-            target=TARGET,
-            intercept=fit.intercept.value,
-            coefficients={name: one.value for name, one in zip(chosen, fit.coefficients, strict=True)},
-            indicators={name: self.config.indicators[name] for name in chosen},
-            notes={name: figures[name] for name in kept if name in figures},
-        )
-
-
-def _row(one: Trained, **more: Any) -> dict[str, Any]:
-    fields = {"predicted": None, "residual": None, "leverage": None, "sorted_by": None, "stratum": None}
-    indicators = {f"mean.{name}": value for name, value in one.means.items()}
-    return {
-        "id": one.id,
-        "model": one.model,
-        "loss": one.loss,
-        "log_loss": math.log(one.loss),
-        **fields,
-        **more,
-    } | indicators
-
-
-def _correlation_figures(name: str, found: Correlation | None) -> dict[str, float]:
-    if found is None:
-        return {}
-    given = {name: found.rho, f"{name}_low": found.low, f"{name}_high": found.high}
-    return {key: value for key, value in given.items() if value is not None}

@@ -94,26 +94,51 @@ def test_the_evaluation_set_is_joined_and_read_back(tmp_path: Path, monkeypatch:
         script("evaluation").main()
 
 
+class Study:
+    """Stands in for itune: the loss is lowest at 90 rows, of 300 that there are; two of them have no prediction."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        self.arguments = arguments
+        self.measured: list[int] = []
+
+    def run(self, step: str, size: int, arguments: list[str]) -> dict[str, Any]:
+        assert arguments == self.arguments
+        if step == "sized":
+            return {"counts": {"inputs": 300, "used": size, "failed": {"E-FILTER-010": 2}}}
+        assert step == "size_loss"
+        self.measured.append(size)
+        return {"metrics": {"tuned_sized": {"example_mean": 2 + 0.01 * math.log(size / 90) ** 2}}}
+
+
 def test_a_search_that_was_stopped_proposes_the_same_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("flaml", reason="FLAML is not installed")
-    sizes, measured = script("sizes"), []
-
-    def measure(size: int, arguments: list[str]) -> float:
-        assert arguments == ["--set", "vars.data=here"]
-        measured.append(size)
-        return 2 + 0.01 * math.log(size / 90) ** 2
-
-    monkeypatch.setattr(sizes, "measure", measure)
-    settings = ["--set", "vars.data=here"]
-    whole = sizes.search(16, 256, 8, tmp_path / "whole.json", settings)
-    asked, measured[:] = list(measured), []
+    sizes, settings, out = script("sizes"), ["--set", "vars.data=here"], tmp_path / "sizes.json"
+    study = Study(settings)
+    monkeypatch.setattr(sizes, "run", study.run)
+    whole = sizes.search(16, 256, 8, out, settings)
+    asked, study.measured = study.measured, []
+    assert list(whole) == asked
     assert len(asked) == len(set(asked)) <= 8
     assert {16, 64, 256} <= set(asked)
     assert min(whole, key=whole.__getitem__) == pytest.approx(90, abs=30)
+    written = {"arguments": settings, "rows": 298, "losses": {str(size): loss for size, loss in whole.items()}}
+    assert json.loads(out.read_text("utf-8")) == written
 
-    (tmp_path / "stopped.json").write_text(json.dumps({size: whole[size] for size in asked[:4]}), "utf-8")
-    assert sizes.search(16, 256, 8, tmp_path / "stopped.json", settings) == whole
-    assert measured == asked[4:]
+    # What a file holds, of another run perhaps, is not taken for what this one measured.
+    out.write_text(json.dumps({**written, "losses": {"64": 0.0}}), "utf-8")
+    assert sizes.search(16, 256, 8, out, settings) == whole
+    assert study.measured == asked
+    assert json.loads(out.read_text("utf-8")) == written
+
+
+def test_a_search_beyond_the_rows_that_there_are_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("flaml", reason="FLAML is not installed")
+    sizes, study = script("sizes"), Study([])
+    monkeypatch.setattr(sizes, "run", study.run)
+    with pytest.raises(SystemExit, match=r"there are 298 rows to select from, and sizes up to 299"):
+        sizes.search(16, 299, 3, tmp_path / "sizes.json", [])
+    assert not study.measured
+    assert 298 in sizes.search(16, 298, 3, tmp_path / "sizes.json", [])
 
 
 def test_the_plot_has_a_panel_for_each_indicator(tmp_path: Path) -> None:

@@ -110,7 +110,13 @@ def test_the_order_of_rows_plays_no_part(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"baseline": "worst"}, {"groups": {"random": ["r"]}}, {"groups": {"random": [], "c": ["d"]}}]
+    "wrong",
+    [
+        {"baseline": "worst"},
+        {"groups": {"random": ["r"]}},
+        {"groups": {"random": [], "c": ["d"]}},
+        {"groups": {"random": ["r"], "c": ["d", "e", "d"]}},
+    ],
 )
 def test_settings_that_make_no_sense(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

@@ -7,9 +7,9 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from itune_core.api import ComponentConfig, Context, Drop, Failed, Filter, Inputs, Keep, Record, hookimpl
-from itune_filters.columns import COLUMN, number, spelt_apart
-from itune_filters.selecting import figures, one_of, quota, ranks
+from itune_core.api import ComponentConfig, Context, Drop, Failed, Filter, Inputs, Keep, Record, ScoreColumn, hookimpl
+from itune_filters.scores.columns import number, spelt_apart
+from itune_filters.scores.selecting import figures, one_of, quota, ranks
 
 
 class Cherry(Filter):
@@ -35,8 +35,7 @@ class Cherry(Filter):
     """
 
     class Config(ComponentConfig):
-        ifd: str = Field(
-            pattern=COLUMN,
+        ifd: ScoreColumn = Field(
             description="The column with the ratio: `score.STEP` or `score.STEP.PART` of an IFD scorer.",
             examples=["score.ifd"],
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import Field
 
@@ -19,18 +19,15 @@ from itune_core.api import (
     Inputs,
     Keep,
     ModelRef,
+    Part,
     Record,
     RowError,
+    embedded,
     hookimpl,
     records,
 )
-from itune_filters.compared import Part
-from itune_filters.embedding import asking
-from itune_filters.overlap import Ngrams, Turn, turns
-from itune_filters.tokens import Unit
-
-if TYPE_CHECKING:
-    from itune_filters.embedding import Vector
+from itune_filters.likeness.overlap import Ngrams, Turn, turns
+from itune_filters.likeness.tokens import Unit
 
 _STRIDE = 1000
 _SHOWN = 60
@@ -57,8 +54,8 @@ class Decontaminate(Filter):
     The first shared run is named, with the first evaluation row that has it; of embeddings the nearest row. That row is
     named by id and, if it has one, its source.
 
-    Dropped: ``ngram-overlap``, ``embedding-overlap``. A record that lacks the part fails (``E-FILTER-002``), and so
-    does one that is blank (``E-FILTER-040``) or cannot be embedded, with the model's error. It is an error if an
+    Dropped: ``ngram-overlap``, ``embedding-overlap``. A record that lacks the part fails (``E-DATA-037``), and so
+    does one that is blank (``E-DATA-038``) or cannot be embedded, with the model's error. It is an error if an
     evaluation row lacks the part (``E-FILTER-053``), if the sets hold nothing that can be compared (``E-FILTER-054``),
     or if one of their rows cannot be embedded (``E-FILTER-055``).
 
@@ -144,7 +141,7 @@ class Decontaminate(Filter):
 
         known = self._vectors_of_evaluation(model, evaluation, context)
         open_ = (record for record, verdict in zip(records(rows), verdicts, strict=True) if verdict == Keep())
-        replies = self._vectors(model, open_, context)
+        replies = self._embedded(model, open_, context)
         for some in _batches(iter(verdicts)):
             answers = list(islice(replies, sum(verdict == Keep() for verdict in some)))
             vectors = [answer for answer in answers if not isinstance(answer, Failed)]
@@ -159,7 +156,7 @@ class Decontaminate(Filter):
         import numpy as np
 
         vectors = []
-        for record, reply in zip(evaluation, self._vectors(model, evaluation, context), strict=True):
+        for record, reply in zip(evaluation, self._embedded(model, evaluation, context), strict=True):
             if isinstance(reply, Failed):
                 raise DataError(
                     "E-FILTER-055",
@@ -171,10 +168,9 @@ class Decontaminate(Filter):
             vectors.append(reply)
         return np.array(vectors)
 
-    def _vectors(self, model: str, rows: Iterable[Record], context: Context) -> Iterator[Vector | Failed]:
-        config = self.config
-        asked = ((record["id"], asking(record, model, config.on, config.first_characters)) for record in rows)
-        return (finished.result for finished in context.converse(asked))
+    def _embedded(self, model: str, rows: Iterable[Record], context: Context) -> Iterator[Any]:
+        on, first_characters = self.config.on, self.config.first_characters
+        return embedded(rows, context, model=model, on=on, first_characters=first_characters)
 
     def _judged(self, cosines: Any, evaluation: Sequence[Record]) -> Keep | Drop:
         nearest = int(cosines.argmax())

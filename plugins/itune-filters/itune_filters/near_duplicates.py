@@ -18,17 +18,19 @@ from itune_core.api import (
     Filter,
     Inputs,
     Keep,
+    Part,
     Record,
     RowError,
+    contents,
     hookimpl,
 )
-from itune_filters.compared import Part, compared, texts_of
-from itune_filters.minhash import band_keys, bands_for, colliding
-from itune_filters.shingles import Shingler
-from itune_filters.tokens import Unit, tokens
+from itune_filters.likeness.minhash import band_keys, bands_for, colliding
+from itune_filters.likeness.shingles import Shingler
+from itune_filters.likeness.texts import texts_of
+from itune_filters.likeness.tokens import Unit, tokens
 
 if TYPE_CHECKING:
-    from itune_filters.shingles import Numbers
+    from itune_filters.likeness.shingles import Numbers
 
 _STRIDE = 1000
 
@@ -59,7 +61,7 @@ class NearDuplicates(Filter):
     which are short, take a smaller `size`.
 
     Dropped: ``near-duplicate``, with the id of the kept record that it is most like, the first of equals, and their
-    similarity. A record that lacks the part fails (``E-FILTER-002``), and so does one without letters and digits
+    similarity. A record that lacks the part fails (``E-DATA-037``), and so does one without letters and digits
     (``E-FILTER-050``).
 
     Source: MinHash, Broder (1997), https://doi.org/10.1109/SEQUEN.1997.666900; what near duplicates do to a model:
@@ -100,7 +102,7 @@ class NearDuplicates(Filter):
             texts = []
             for record in some:
                 try:
-                    texts.append(tokens("\n".join(compared(record, self.config.on)), self.config.unit))
+                    texts.append(tokens("\n".join(contents(record, self.config.on)), self.config.unit))
                 except RowError as error:
                     failed[read] = Failed.of(error)
                 read += 1

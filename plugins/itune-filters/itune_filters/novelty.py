@@ -20,13 +20,15 @@ from itune_core.api import (
     Input,
     Inputs,
     Keep,
+    Part,
     Record,
     RowError,
+    contents,
     hookimpl,
 )
-from itune_filters.compared import Part, compared, texts_of
-from itune_filters.rouge_pool import RougePool
-from itune_filters.tokens import Unit, tokens
+from itune_filters.likeness.rouge_pool import RougePool
+from itune_filters.likeness.texts import texts_of
+from itune_filters.likeness.tokens import Unit, tokens
 
 _STRIDE = 1000
 
@@ -49,7 +51,7 @@ class Novelty(Filter):
     beneath the instruction, by both. Of every kept record a string is held, one character a token.
 
     Dropped: ``not-novel``, with the value and the id of the text of the pool that it is most like, the first of equals.
-    A record that lacks the part fails (``E-FILTER-002``). A seed that cannot be compared is an error
+    A record that lacks the part fails (``E-DATA-037``). A seed that cannot be compared is an error
     (``E-FILTER-052``), and so are more different tokens than can be told apart (``E-FILTER-051``).
 
     Source: Self-Instruct, arXiv:2212.10560, which keeps what is below 0.7; its code also keeps 0.7 itself.
@@ -91,7 +93,7 @@ class Novelty(Filter):
 
     def _tokens(self, record: Record) -> list[str]:
         # Interned: a token that comes a thousand times is held once.
-        return [intern(token) for token in tokens("\n".join(compared(record, self.config.on)), self.config.tokens)]
+        return [intern(token) for token in tokens("\n".join(contents(record, self.config.on)), self.config.tokens)]
 
     def _of_record(self, record: Record) -> list[str] | Failed:
         try:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
 from itune_core.api import ComponentConfig, Drop, Filter, Input, Keep, Kind, Record, parts
-from itune_filters.refusal_phrases import REFUSALS, Language, plain, says
+from itune_filters.phrases.refusal import Language, plain, refusal_in, says
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|[。！？\n]+\s*")
 SENTENCES = 2
@@ -21,8 +20,9 @@ class Refusals(Filter):
 
     The lists are this package's own, in English, Korean, Japanese and Chinese (both scripts); `phrases` adds to them.
     They are of models' ways to say that they will not or cannot ("I cannot assist", "as an AI", 도와드릴 수 없,
-    お答えできません, 我无法提供); being sorry alone is none of them. Upper case, curly apostrophes and line breaks make
-    no difference; words in Latin letters must be whole ("as an ai" is not in "has an air of").
+    お答えできません, 我无法提供); being sorry alone is none of them, nor is "I cannot help but". Upper case, curly
+    apostrophes and line breaks make no difference; words in Latin letters must be whole ("as an ai" is not in "has an
+    air of").
 
     With ``look: start`` a phrase counts in the first two sentences of the answer, where a refusal stands ("I'm sorry. I
     can't help with that."); with ``anywhere`` also later, which finds half-hearted answers, and some that quote one.
@@ -52,14 +52,10 @@ class Refusals(Filter):
         if self.config.look == "start":
             answer = " ".join(_SENTENCE_END.split(answer, maxsplit=SENTENCES)[:SENTENCES])
         text = plain(answer)
-        for phrase, of in self._phrases():
+        for phrase in map(plain, self.config.phrases):
             if says(text, phrase):
-                return Drop("refusal", f"{phrase!r} ({of})")
-        return Keep()
-
-    def _phrases(self) -> Iterator[tuple[str, str]]:
-        for phrase in self.config.phrases:
-            yield plain(phrase), "of the recipe"
+                return Drop("refusal", f"{phrase!r} (of the recipe)")
         for language in self.config.languages:
-            for phrase in REFUSALS[language]:
-                yield phrase, language
+            if found := refusal_in(text, language):
+                return Drop("refusal", f"{found!r} ({language})")
+        return Keep()

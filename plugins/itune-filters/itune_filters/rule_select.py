@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from itune_core.api import (
     ComponentConfig,
@@ -20,11 +20,12 @@ from itune_core.api import (
     Record,
     RowError,
     Rule,
+    ScoreColumn,
     StepRef,
     hookimpl,
 )
-from itune_filters.columns import COLUMN, number, spelt
-from itune_filters.selecting import figures, one_of, quota, ranks
+from itune_filters.scores.columns import number, spelt
+from itune_filters.scores.selecting import figures, one_of, quota, ranks
 
 
 class RuleSelect(Filter):
@@ -52,7 +53,7 @@ class RuleSelect(Filter):
 
     class Config(ComponentConfig):
         rule: StepRef = Field(description="The evaluator step that left the rule.", examples=["fitted"])
-        columns: dict[str, Annotated[str, StringConstraints(pattern=COLUMN)]] = Field(
+        columns: dict[str, ScoreColumn] = Field(
             min_length=1,
             description="Score column by indicator, as the rule calls it.",
             examples=[{"length": "score.length.response_words", "perplexity": "score.perplexity.perplexity"}],

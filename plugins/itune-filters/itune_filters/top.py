@@ -8,9 +8,21 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from itune_core.api import ComponentConfig, Context, Drop, Failed, Filter, Inputs, Keep, Record, RowError, hookimpl
-from itune_filters.columns import COLUMN, number, spelt, spelt_apart
-from itune_filters.selecting import figures, one_of, quota, ranks
+from itune_core.api import (
+    ComponentConfig,
+    Context,
+    Drop,
+    Failed,
+    Filter,
+    Inputs,
+    Keep,
+    Record,
+    RowError,
+    ScoreColumn,
+    hookimpl,
+)
+from itune_filters.scores.columns import number, spelt, spelt_apart
+from itune_filters.scores.selecting import figures, one_of, quota, ranks
 
 Group = Literal["source", "task", "category", "language"]
 
@@ -36,8 +48,7 @@ class Top(Filter):
     """
 
     class Config(ComponentConfig):
-        score: str = Field(
-            pattern=COLUMN,
+        score: ScoreColumn = Field(
             description="The column to rank by: `score.STEP` or `score.STEP.PART`.",
             examples=["score.length.response_words"],
         )

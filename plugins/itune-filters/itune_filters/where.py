@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from itune_core.api import ComponentConfig, Drop, Filter, Keep, Message, Record, RowError, parts
-from itune_filters.columns import value
 from itune_filters.expressions.grammar import parse
 from itune_filters.expressions.tokens import MAX_CHARACTERS, Mistake
+from itune_filters.scores.columns import value
 
 LONGEST = 300
 """Characters of an explanation."""

@@ -114,7 +114,7 @@ def test_nothing_to_compare_is_an_error_of_the_evaluation_set_and_a_failure_of_a
         check(asked("What?"), [])
     [failed] = check(bare, asked("Who?", answer=counted(0, 20)), on="response")
     assert isinstance(failed, Failed)
-    assert failed.code == "E-FILTER-002"
+    assert failed.code == "E-DATA-037"
 
 
 ANGLES = {"Add 2 and 3": 0, "Sum 2 and 3": 20, "What is two plus three?": 25, "Sing": 90, "Sing now": 100}
@@ -155,7 +155,7 @@ def test_what_is_blank_resembles_nothing(check: Check) -> None:
     rows, evaluation = asked("    Sing", "Sing"), asked("Add 2 and 3", name="e")
     blank, kept = check(rows, evaluation, model="m", first_characters=4, cosine=0.5, reply=first_four)
     assert isinstance(blank, Failed)
-    assert blank.code == "E-FILTER-040"
+    assert blank.code == "E-DATA-038"
     assert kept == Keep()
 
 

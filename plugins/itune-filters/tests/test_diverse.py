@@ -41,9 +41,10 @@ from itune_core.engine.journal import Journal
 from itune_core.engine.models import Resolver
 from itune_core.engine.serving import Served, Serving
 from itune_core.testing import BenchContext, answer_with
-from itune_filters import diverse, kept
+from itune_filters import diverse
 from itune_filters.diverse import Diverse
-from itune_filters.kept import Kept, Neighbour
+from itune_filters.likeness import kept
+from itune_filters.likeness.kept import Kept, Neighbour
 
 DATA = Path(os.environ.get("ITUNE_TEST_DATA") or Path(__file__).parents[4] / "shared" / "data")
 ALPACA = DATA / "alpaca" / "alpaca_data.jsonl.gz"
@@ -173,10 +174,27 @@ def test_it_stops_at_the_size_and_embeds_no_more(tmp_path: Path, monkeypatch: py
     assert found["20"].reason == "too-similar"
     assert found["50"] == Drop("beyond-size", "rank 4 by score.worth, and 2 are kept before it")
     assert found["55"].reason == "beyond-size"
-    if block == 1:
-        # BenchContext opens many dialogues at a time, as the engine does: what is asked comes in such waves.
-        assert asked[:3] == ["0", "20", "100"]
+    assert asked == ["0", "20", "100", "50", "55"][: {1: 3, 2: 4, 256: 5}[block]]
     assert kept_of(judged(scored(*ROWS), tmp_path, size=9)) == ["100", "0", "50"]
+
+
+@pytest.mark.parametrize("block", [1, 2, 256])
+def test_what_is_beyond_the_size_is_not_judged_by_its_vector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    """How many are embedded ahead is no part of the result."""
+    monkeypatch.setattr(diverse, "BLOCK", block)
+    rows = [("none first", 5.0), ("0", 4.0), ("90", 3.0), ("none", 2.0), ("1", 1.0), ("180", None)]
+    found = judged(scored(*rows), tmp_path, size=2)
+    assert kept_of(found) == ["0", "90"]
+    assert {name: verdict.code for name, verdict in found.items() if isinstance(verdict, Failed)} == {
+        "none first": "E-BACKEND-005",
+        "180": "E-FILTER-010",
+    }
+    assert {name: verdict.detail for name, verdict in found.items() if isinstance(verdict, Drop)} == {
+        "none": "rank 4 by score.worth, and 2 are kept before it",
+        "1": "rank 5 by score.worth, and 2 are kept before it",
+    }
 
 
 def test_of_many_records_only_those_are_embedded_that_are_looked_at(tmp_path: Path) -> None:
@@ -209,8 +227,8 @@ def test_rows_without_a_score_or_a_vector_fail_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("record", "on", "code"),
     [
-        (example(Kind.PROMPT), "response", "E-FILTER-002"),
-        (prompt([{"role": "user", "content": " "}]), "prompt", "E-FILTER-040"),
+        (example(Kind.PROMPT), "response", "E-DATA-037"),
+        (prompt([{"role": "user", "content": " "}]), "prompt", "E-DATA-038"),
     ],
 )
 def test_a_record_without_the_text_fails(tmp_path: Path, record: Record, on: str, code: str) -> None:
@@ -222,7 +240,7 @@ def test_a_record_without_the_text_fails(tmp_path: Path, record: Record, on: str
 def test_what_is_blank_as_far_as_it_is_read_fails(tmp_path: Path) -> None:
     row = prompt([{"role": "user", "content": "\n\n\n\nName a tree."}], id="r")
     data = datasets.Dataset.from_list([dict(row)], features=features(row.kind)).add_column("score.worth", [1.0])
-    assert judged(data, tmp_path, first_characters=4)["r"].code == "E-FILTER-040"
+    assert judged(data, tmp_path, first_characters=4)["r"].code == "E-DATA-038"
 
 
 @pytest.mark.parametrize("options", [{"threshold": 0}, {"threshold": 1}, {"size": 0}, {"by": "worth"}])
@@ -250,8 +268,10 @@ class Journaled(BenchContext):
         super().__init__(folder)
         self.serving = serving
 
-    def converse(self, dialogues: Iterable[tuple[str, Generator[Any, Any, Any]]]) -> Iterator[Finished]:
-        return drive(dialogues, self.serving.answer)
+    def converse(
+        self, dialogues: Iterable[tuple[str, Generator[Any, Any, Any]]], total: int | None = None
+    ) -> Iterator[Finished]:
+        return drive(dialogues, self.serving.exchange)
 
 
 def test_another_threshold_score_or_size_embeds_nothing_again(tmp_path: Path) -> None:

@@ -65,10 +65,17 @@ def test_a_conversation_answers_with_its_last_turn(judge: Any) -> None:
 
 def test_kinds_without_a_prompt_or_an_answer(judge: Any) -> None:
     assert verdict_of(judge, text("one two"), response={"min_words": 2}, total={"max_words": 2}) == Keep()
-    assert verdict_of(judge, text("one two"), prompt={"min_words": 1}).reason == "prompt-too-short"
-    failed = verdict_of(judge, example(Kind.PROMPT), response={"max_words": 9})
-    assert isinstance(failed, Failed)
-    assert failed.code == "E-FILTER-001"
+    for record, bounds in (
+        (text("one two"), {"prompt": {"min_words": 1}}),
+        (text("one two"), {"prompt": {"max_words": 9}, "total": {"max_words": 1}}),
+        (example(Kind.PROMPT), {"response": {"max_words": 9}}),
+    ):
+        failed = verdict_of(judge, record, **bounds)
+        assert isinstance(failed, Failed)
+        assert failed.code == "E-FILTER-001"
+    alone = conversation([message("assistant", "Well.")])
+    assert verdict_of(judge, alone, prompt={"max_words": 9}) == Keep()
+    assert verdict_of(judge, alone, prompt={"min_words": 1}).detail == "0 words, at least 1 are wanted"
     assert verdict_of(judge, example(Kind.PROMPT), prompt={"max_words": 9}) == Keep()
 
 

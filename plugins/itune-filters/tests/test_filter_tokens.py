@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.tokenize import tokenize
 
-from itune_core.api import Kind, RowError, example, message, preference, text
-from itune_filters.compared import compared
-from itune_filters.tokens import split, tokens
+from itune_core.api import RowError
+from itune_filters.likeness.tokens import split, tokens
 
 
 @given(st.text(st.sampled_from("aBzé9_ -'ßKİ語\n"), max_size=30))
@@ -63,14 +62,3 @@ def test_a_text_without_letters_fails(unit: str) -> None:
     with pytest.raises(RowError, match="E-FILTER-050"):
         tokens("?! — 🌱", unit)
     assert tokens("用Python写", unit)
-
-
-def test_what_is_compared_of_a_record() -> None:
-    asked = [message("system", "be kind"), message("user", "q"), message("assistant", "a"), message("user", "r")]
-    pair = preference(asked, [message("assistant", "good")], [message("assistant", "bad")])
-    assert compared(pair, "prompt") == ["q", "a", "r"]
-    assert compared(pair, "response") == ["good", "bad"]
-    assert compared(pair, "all") == ["q", "a", "r", "good", "bad"]
-    assert compared(text("T"), "prompt") == compared(text("T"), "response") == ["T"]
-    with pytest.raises(RowError, match="E-FILTER-002"):
-        compared(example(Kind.PROMPT), "response")

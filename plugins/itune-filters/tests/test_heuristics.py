@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from itune_core.api import Drop, Keep, message, preference, prompt, text
 from itune_filters.heuristics import Heuristics
-from itune_filters.wordcount import word_count
+from itune_filters.phrases.wordcount import word_count
 
 
 @pytest.fixture

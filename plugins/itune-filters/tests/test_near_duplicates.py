@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itune_core.api import Drop, Failed, Keep, Kind, example, message, prompt, text
-from itune_filters.minhash import Bands, band_keys, bands_for
+from itune_filters.likeness.minhash import Bands, band_keys, bands_for
+from itune_filters.likeness.shingles import Shingler, mixed
+from itune_filters.likeness.tokens import split
 from itune_filters.near_duplicates import NearDuplicates, first_of_each
-from itune_filters.shingles import Shingler, mixed
-from itune_filters.tokens import split
 
 DATA = Path(os.environ.get("ITUNE_TEST_DATA") or Path(__file__).parents[4] / "shared" / "data")
 
@@ -87,7 +87,7 @@ def test_a_row_without_anything_to_compare_fails_alone(judge: Judge) -> None:
     assert verdicts[1].code == "E-FILTER-050"
     assert verdicts[2].detail == "of r0, jaccard 1.000"
     [verdict] = judge(NearDuplicates, [example(Kind.PROMPT).replace(id="1")], on="response")
-    assert verdict.code == "E-FILTER-002"
+    assert verdict.code == "E-DATA-037"
 
 
 def test_a_long_system_turn_makes_nothing_alike(judge: Judge) -> None:

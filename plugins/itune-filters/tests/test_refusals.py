@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from itune_core.api import Drop, Keep, message, preference
-from itune_filters.refusal_phrases import REFUSALS, plain
+from itune_filters.phrases.refusal import REFUSALS, plain
 from itune_filters.refusals import Refusals
 
 
@@ -37,6 +37,11 @@ def found(judge: Any, record: Any, **settings: Any) -> str:
         ("Sorry, but I can only stay an hour, wrote Ann.", ""),
         ("Sorry, but I cannot do that.", "'sorry, but i cannot' (en)"),
         ("作为AI助手，我没有生日。", "'作为ai' (zh)"),
+        ("I cannot help but admire the bridge.", ""),
+        ("Unfortunately, I can\u2019t help\nbut notice the rust.", ""),
+        ("I'm sorry, I can not help but laugh.", ""),
+        ("I cannot help butter melt, I am sorry to say.", "'i cannot help' (en)"),
+        ("I cannot help but notice the rust. I cannot help you with it.", "'i cannot help' (en)"),
     ],
 )
 def test_four_languages(judge: Any, make_chat: Any, answer: str, detail: str) -> None:
@@ -57,6 +62,8 @@ def test_phrases_and_languages_of_the_recipe(judge: Any, make_chat: Any) -> None
     assert found(judge, spanish, phrases=["No puedo ayudar"]) == "'no puedo ayudar' (of the recipe)"
     assert found(judge, spanish, phrases=["o puedo", "sient"]) == ""
     assert found(judge, make_chat("Nota.", "Es útil."), phrases=["til"]) == ""
+    idiom = make_chat("Help.", "I cannot help but decline.")
+    assert found(judge, idiom, phrases=["help but decline"]) == "'help but decline' (of the recipe)"
     english = make_chat("Help.", "I cannot assist.")
     assert found(judge, english, languages=["ko"]) == ""
     assert found(judge, english, languages=[]) == ""

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from itune_core.api import DataError, Drop, Failed, ItuneError, Keep, Rule, text
 from itune_filters.cherry import Cherry
 from itune_filters.rule_select import RuleSelect
-from itune_filters.selecting import quota
+from itune_filters.scores.selecting import quota
 from itune_filters.top import Top
 
 

@@ -8,7 +8,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itune_filters.shingles import Shingler
+from itune_filters.likeness.shingles import Shingler
 
 TEXTS = st.lists(st.lists(st.sampled_from("abc"), max_size=8), max_size=6)
 
@@ -26,7 +26,9 @@ def test_numbers_are_equal_where_ngrams_are(texts: list[list[str]], size: int) -
 
 
 def test_numbers_are_the_same_in_another_process_and_after_other_texts() -> None:
-    code = "from itune_filters.shingles import Shingler; print(Shingler(2)([['x'], ['b', 'é', 'c']])[1].tolist())"
+    code = (
+        "from itune_filters.likeness.shingles import Shingler; print(Shingler(2)([['x'], ['b', 'é', 'c']])[1].tolist())"
+    )
     elsewhere = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     shingler = Shingler(2)
     shingler([["c", "z", "q"]])

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from itune_core.api import Context, Inputs
+from itune_core.api import Context, Inputs, ScoreColumn
 from itune_mixers.drawing import Block, passes, share_out, shuffled
 from itune_mixers.pacing import Pacing, available
 from itune_mixers.planned import Plan, PlannedMixer
-from itune_mixers.scores import COLUMN, read_scores
+from itune_mixers.scores import read_scores
 from itune_mixers.sources import Sources, shares
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ class Curriculum(PlannedMixer):
     """
 
     class Config(PlannedMixer.Config):
-        score: str = Field(
-            pattern=COLUMN,
+        score: ScoreColumn = Field(
             description="The column that says how hard a row is: `score.STEP` or `score.STEP.PART` of any scorer.",
             examples=["score.length.response_words"],
         )

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
+from itune_core.api import ScoreColumn
 from itune_mixers.rates import RateMixer
-from itune_mixers.scores import COLUMN, read_scores
+from itune_mixers.scores import read_scores
 from itune_mixers.sources import Sources
 
 
@@ -44,8 +45,7 @@ class QualityWeighted(RateMixer):
     """
 
     class Config(RateMixer.Config):
-        score: str = Field(
-            pattern=COLUMN,
+        score: ScoreColumn = Field(
             description="The column that says how good a row is: `score.STEP` or `score.STEP.PART` of any scorer.",
             examples=["score.length.response_words"],
         )

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
 
     Scores = np.ndarray[Any, np.dtype[np.float64]]
 
-COLUMN = r"^score\.[a-z][a-z0-9_]*(\.[a-z0-9_]+)?$"
-"""How a score column is named: ``score.STEP`` or ``score.STEP.PART``."""
-
 NAMED = 3
 """Rows named in an error."""
 

@@ -7,10 +7,10 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from itune_core.api import Context, DataError, Inputs
+from itune_core.api import Context, DataError, Inputs, ScoreColumn
 from itune_mixers.drawing import Block, share_out, shuffled
 from itune_mixers.planned import Plan, PlannedMixer
-from itune_mixers.scores import COLUMN, read_scores
+from itune_mixers.scores import read_scores
 from itune_mixers.sources import Sources, shares
 
 
@@ -31,8 +31,7 @@ class Stratum(PlannedMixer):
     """
 
     class Config(PlannedMixer.Config):
-        score: str = Field(
-            pattern=COLUMN,
+        score: ScoreColumn = Field(
             description="The column to sort by: `score.STEP` or `score.STEP.PART` of any scorer.",
             examples=["score.length.response_words"],
         )

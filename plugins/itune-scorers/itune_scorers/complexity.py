@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itune_core.api import Input, Kind
-from itune_scorers.digits import Rated
+from itune_scorers.asking.digits import Rated
 
 
 class Complexity(Rated):

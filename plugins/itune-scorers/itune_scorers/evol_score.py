@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import Field
 
 from itune_core.api import ComponentConfig, Input, Kind, Record, Scorer
+from itune_scorers.asking.turns import answered
 from itune_scorers.complexity import Complexity
 from itune_scorers.quality import Quality
-from itune_scorers.turns import answered
 
 
 class EvolScore(Scorer):

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from itune_core.api import ComponentConfig, Input, Kind, ModelRef, Record, RowError, Scorer, message
-from itune_scorers.surprise import surprise
-from itune_scorers.turns import question
+from itune_scorers.asking.surprise import surprise
+from itune_scorers.asking.turns import question, response
 
 
 class Ifd(Scorer):
@@ -67,13 +67,16 @@ class Ifd(Scorer):
         """Ask for the log-probabilities of the answer's tokens, twice.
 
         Raises:
-            RowError: ``E-SCORE-020`` nothing precedes the answer; ``E-SCORE-021`` the chat template makes other tokens
+            RowError: ``E-SCORE-020`` nothing precedes the answer; ``E-SCORE-023`` it has no text, and is scored as
+                plain text; ``E-SCORE-021`` the chat template makes other tokens
                 of the answer where it follows nothing; ``E-SCORE-022`` the model is certain of the answer on its own,
                 so that there is no ratio; ``E-SCORE-002`` it gives a token of it no probability at all; and what the
                 backend says of rows it cannot score.
         """
         model, longest = self.config.model, self.config.max_length
         prompt, answer = question(record), record["messages"][-1:]
+        if self.config.alone == "text":
+            response(record)  # refuses one without text: of a call of a tool, nothing is left without the template
         conditioned, tokens = yield from surprise(model, prompt, answer, longest)
         nothing = [message("user", "")] if self.config.alone == "template" else []
         unconditioned, tokens_alone = yield from surprise(model, nothing, answer, longest)

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import Field
 
 from itune_core.api import Context, DataError, Failed, Inputs, Scorer, hookimpl
-from itune_scorers.embedding import EmbeddingConfig, gathered
-from itune_scorers.neighbours import need_faiss, nth_distances
+from itune_scorers.vectors.embedding import EmbeddingConfig, gathered
+from itune_scorers.vectors.neighbours import need_faiss, nth_distances
 
 
 class Knn(Scorer):
@@ -30,8 +30,8 @@ class Knn(Scorer):
     (``pip install 'itune-scorers[faiss]'``, else ``E-SCORE-042``), which misses few neighbours. Memory: the vectors, 4
     bytes a coordinate, and some 50 MB; with FAISS the vectors twice and its graph.
 
-    A record without the text that is to be embedded fails (``E-SCORE-040``), and so does one that the model cannot
-    embed; neither is anybody's neighbour. Too few records are an error (``E-SCORE-041``).
+    A record without the text that is to be embedded fails (``E-DATA-037``, ``E-DATA-038``), and so does one that the
+    model cannot embed; neither is anybody's neighbour. Too few records are an error (``E-SCORE-041``).
 
     Source: InstructMining, arXiv:2307.06290, which takes the sixth neighbour and a SentenceBERT space.
     """

@@ -23,8 +23,8 @@ from itune_core.api import (
     hookimpl,
     records,
 )
-from itune_scorers.texts import Part, texts
-from itune_scorers.words import Language, language_of, words
+from itune_scorers.text.parts import Part, texts
+from itune_scorers.text.words import Language, language_of, words
 
 if TYPE_CHECKING:
     import datasets
@@ -77,7 +77,7 @@ class Length(Scorer):
         """Characters and words of each part.
 
         Raises:
-            RowError: what :func:`itune_scorers.words.language_of` says.
+            RowError: what :func:`itune_scorers.text.words.language_of` says.
             ModelError: ``E-SCORE-010`` the analyser of the language is not installed.
         """
         language = language_of(record, self.config.language)

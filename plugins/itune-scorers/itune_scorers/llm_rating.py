@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import Field
 
 from itune_core.api import Answer, Ask, Input, Kind, Record, RowError, Scorer
-from itune_scorers.prompting import PromptConfig, Prompted
-from itune_scorers.turns import question, response
+from itune_scorers.asking.prompting import PromptConfig, Prompted
+from itune_scorers.asking.turns import question, response
 
 HIGHEST = 5.0
 

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import Field
 
 from itune_core.api import ComponentConfig, Record, RowError, Scorer
-from itune_scorers.texts import Part, texts
-from itune_scorers.words import Language, language_of, words
+from itune_scorers.text.parts import Part, texts
+from itune_scorers.text.words import Language, language_of, words
 
 
 class Mtld(Scorer):
@@ -56,7 +56,7 @@ class Mtld(Scorer):
 
         Raises:
             RowError: ``E-SCORE-013`` there are no words; ``E-SCORE-014`` all are different; and what
-                :func:`itune_scorers.words.language_of` says.
+                :func:`itune_scorers.text.words.language_of` says.
             ModelError: ``E-SCORE-010`` the analyser of the language is not installed.
         """
         config = self.config

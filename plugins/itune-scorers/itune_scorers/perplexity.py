@@ -18,7 +18,8 @@ from itune_core.api import (
     Scorer,
     message,
 )
-from itune_scorers.surprise import surprise
+from itune_scorers.asking.surprise import surprise
+from itune_scorers.asking.turns import response
 
 
 class Perplexity(Scorer):
@@ -57,13 +58,15 @@ class Perplexity(Scorer):
 
         Raises:
             RowError: ``E-SCORE-001`` nothing precedes the answer that the condition is about; ``E-SCORE-002`` the model
-                gives a token of it no probability at all; and what the backend says of rows it cannot score.
+                gives a token of it no probability at all; ``E-SCORE-023`` it has no text, and is scored as plain text;
+                and what the backend says of rows it cannot score.
         """
         if record.kind is Kind.TEXT:
             prompt, completion = [], [message("assistant", record["text"])]
         else:
             *prompt, last = record["messages"]
             if self.config.condition == "none":
+                response(record)  # refuses one without text: of a call of a tool, nothing is left without the template
                 prompt = []
             elif not prompt:
                 raise RowError(

@@ -18,6 +18,7 @@ from itune_core.api import (
     Record,
     RowError,
     Rule,
+    ScoreColumn,
     Scorer,
     StepRef,
     hookimpl,
@@ -25,7 +26,6 @@ from itune_core.api import (
 )
 from itune_scorers.published_rules import PUBLISHED
 
-Column = Annotated[str, StringConstraints(pattern=r"^score\.[a-z][a-z0-9_]*(\.[a-z0-9_]+)?$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -52,7 +52,7 @@ class LinearRule(Scorer):
     columns = {"predicted": "float64"}
 
     class Config(ComponentConfig):
-        columns: dict[Name, Column] = Field(
+        columns: dict[Name, ScoreColumn] = Field(
             description="Score column by indicator of the rule.",
             examples=[{"length": "score.length.response_words"}],
         )

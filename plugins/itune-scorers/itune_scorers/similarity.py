@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from itune_core.api import Context, DataError, Failed, Input, Inputs, Scorer, hookimpl
-from itune_scorers.embedding import EmbeddingConfig, embedded, gathered
+from itune_scorers.vectors.embedding import EmbeddingConfig, gathered, vectors
 
 
 class Similarity(Scorer):
@@ -21,9 +21,9 @@ class Similarity(Scorer):
     `on` and `first_characters` hold for both sides. A record that stands in the target too is 1 from itself: keep the
     two apart. `target` is only read.
 
-    A record without the text that is to be embedded fails (``E-SCORE-040``), and so does one that the model cannot
-    embed. In the target either is an error (``E-SCORE-044``), since every value would depend on what is missing; so is
-    a target without records (``E-SCORE-043``).
+    A record without the text that is to be embedded fails (``E-DATA-037``, ``E-DATA-038``), and so does one that the
+    model cannot embed. In the target either is an error (``E-SCORE-044``), since every value would depend on what is
+    missing; so is a target without records (``E-SCORE-043``).
 
     Source: this package; selection by similarity to a target: arXiv:2404.16418.
     """
@@ -60,7 +60,7 @@ class Similarity(Scorer):
                 fix="set first_characters if it is too long, or filter such records out before this step",
             )
         middle = target.mean(axis=0, dtype=np.float64)
-        for found in embedded(inputs["records"], self.config, context):
+        for found in vectors(inputs["records"], self.config, context):
             if isinstance(found, Failed):
                 yield found
             else:

@@ -24,18 +24,22 @@ from itune_core.api import (
     hookimpl,
     records,
 )
-from itune_scorers.prompting import PromptConfig, Prompted
-from itune_scorers.turns import question
+from itune_scorers.asking.prompting import PromptConfig, Prompted
+from itune_scorers.asking.turns import question
 
 FENCE = re.compile(r"```(?:json)?\s*\n(?P<inside>.*)\n\s*```", re.IGNORECASE | re.DOTALL)
 """A block of code, which models like to put around JSON."""
+
+ZERO_WIDTH_SPACE = "\u200b"
+"""Of characters that are not seen, the one that parts words."""
 
 
 class Tags(Prompted, Scorer):
     """How many things a question asks for, and how many of these no other did: InsTag's complexity and diversity.
 
     A model is asked greedily for a JSON list of tags of all turns before the answer. Tags are compared after a rule:
-    compatibility characters unified (NFKC), case folded, punctuation and symbols other than ``+`` and ``#`` one space.
+    compatibility characters unified (NFKC), case folded, punctuation and symbols other than ``+`` and ``#`` one space,
+    joiners and other characters that are not seen left out.
     Nothing is stemmed, merged by meaning or left out for being rare, as the paper does with the tags of a whole
     collection. Columns:
 
@@ -114,9 +118,14 @@ def read_tags(text: str) -> list[str]:
 def normal(tag: str) -> str:
     """A tag in the form in which tags are compared: ``Text_Generation `` and ``text-generation`` are one."""
     folded = unicodedata.normalize("NFKC", tag).casefold()
-    return " ".join("".join(" " if _is_between(character) else character for character in folded).split())
+    return " ".join("".join(map(_read, folded)).split())
 
 
-def _is_between(character: str) -> bool:
-    """Whether it stands between words: punctuation, symbols, white space, control characters. Not in C++ and C#."""
-    return unicodedata.category(character)[0] in "PSZC" and character not in "+#"
+def _read(character: str) -> str:
+    """What a character counts as: a space if it stands between words, as punctuation, symbols, white space and control
+    characters do (but not those of C++ and C#); nothing if it is not seen and stands inside of words, as joiners of
+    Persian and soft hyphens do."""
+    category = unicodedata.category(character)
+    if category == "Cf" and character != ZERO_WIDTH_SPACE:
+        return ""
+    return " " if category[0] in "PSZC" and character not in "+#" else character

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itune_core.api import Input, Kind
-from itune_scorers.yes_no import YesNo
+from itune_scorers.asking.yes_no import YesNo
 
 
 class Understandability(YesNo):

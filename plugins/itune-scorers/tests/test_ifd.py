@@ -96,6 +96,19 @@ def test_what_is_asked(tmp_path: Path, alone: str, before: list[tuple[str, str]]
         assert (request.model, request.max_length) == ("m", 99)
 
 
+def test_an_answer_without_text_cannot_be_scored_as_text(tmp_path: Path) -> None:
+    """A call of a tool: a template writes it, and of the plain text nothing is left."""
+    silent = conversation([message("user", "a"), message("assistant", "", tool_calls='[{"name": "look"}]')])
+
+    def never(_: Request) -> Reply:
+        raise AssertionError("asked about an answer that has no text")
+
+    [found] = score(tmp_path, never, silent, alone="text")
+    assert isinstance(found, Failed)
+    assert found.code == "E-SCORE-023"
+    assert isinstance(score(tmp_path, answering([-1.0], [-2.0]), silent)[0], dict)
+
+
 def test_half_of_it_is_what_perplexity_asks(tmp_path: Path) -> None:
     """So that a model that was asked for perplexity is asked for the other half only."""
     asked: list[Request] = []

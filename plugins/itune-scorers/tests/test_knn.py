@@ -31,9 +31,9 @@ from itune_core.api import (
     text,
 )
 from itune_core.testing import BenchContext
-from itune_scorers import neighbours
 from itune_scorers.knn import Knn
-from itune_scorers.neighbours import nth_distances
+from itune_scorers.vectors import neighbours
+from itune_scorers.vectors.neighbours import nth_distances
 
 Answering = Callable[[Request], Reply | Failed]
 
@@ -206,14 +206,14 @@ def test_what_is_embedded(tmp_path: Path, settings: Mapping[str, Any], asked: li
 
 
 @pytest.mark.parametrize(
-    ("record", "on"),
+    ("record", "on", "why"),
     [
-        (example(Kind.PROMPT), "response"),
-        (conversation([message("assistant", "Well.")]), "prompt"),
-        (conversation([message("user", " "), message("assistant", "Well.")]), "prompt"),
+        (example(Kind.PROMPT), "response", "a prompt record has no response"),
+        (conversation([message("assistant", "Well.")]), "prompt", "a conversation record has no prompt"),
+        (conversation([message("user", " "), message("assistant", "Well.")]), "prompt", "the prompt of the record is"),
     ],
 )
-def test_a_record_without_the_text_fails(tmp_path: Path, record: Record, on: str) -> None:
+def test_a_record_without_the_text_fails(tmp_path: Path, record: Record, on: str, why: str) -> None:
     with pytest.raises(DataError, match="0 records are embedded") as caught:
         score([record], tmp_path, at_degrees, on=on)
-    assert f"no {on} to embed" in str(caught.value.why)
+    assert why in str(caught.value.why)

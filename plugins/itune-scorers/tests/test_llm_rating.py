@@ -146,7 +146,8 @@ def test_a_better_parser_reads_an_old_answer(tmp_path: Path, monkeypatch: pytest
 
     def reply(request: Request) -> Reply | Failed:
         serving = Serving(lambda _: Served(judge, None, "judge"), journal, lambda *_: 0)
-        return serving.answer([Question("r0", 0, request)])[0]
+        [(_, found)] = serving.exchange([Question("r0", 0, request)])
+        return found
 
     first = score(tmp_path, reply)
     assert isinstance(first, Failed)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from itune_core.api import Failed, Record, conversation, features, message, preference, prompt
 from itune_core.testing import BenchContext
 from itune_scorers.mtld import Mtld, mtld
-from itune_scorers.words import words
+from itune_scorers.text.words import words
 
 TOKENS = st.lists(st.sampled_from("abcdefghijklmnop"), max_size=120)
 

@@ -19,7 +19,7 @@ from types import ModuleType
 import pytest
 
 from itune_scorers.mtld import mtld
-from itune_scorers.words import words
+from itune_scorers.text.words import words
 
 DATA = Path(os.environ.get("ITUNE_TEST_DATA") or Path(__file__).parents[4] / "shared" / "data")
 THRESHOLD = 0.72

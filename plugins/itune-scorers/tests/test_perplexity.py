@@ -81,6 +81,11 @@ def test_a_record_that_cannot_be_scored_fails(tmp_path: Path) -> None:
     lonely = score(conversation([message("assistant", "d")]), tmp_path, never)
     assert isinstance(lonely, Failed)
     assert lonely.code == "E-SCORE-001"
+    silent = conversation([message("user", "a"), message("assistant", " ", tool_calls='[{"name": "look"}]')])
+    called = score(silent, tmp_path, never, condition="none")
+    assert isinstance(called, Failed)
+    assert called.code == "E-SCORE-023"
+    assert isinstance(score(silent, tmp_path, lambda _: TokenLogProbs([-1.0])), dict), "a template writes the call"
     impossible = score(talk(), tmp_path, lambda _: TokenLogProbs([-math.inf, -1.0]))
     assert isinstance(impossible, Failed)
     assert impossible.code == "E-SCORE-002"

@@ -88,7 +88,7 @@ def test_a_target_that_cannot_be_embedded_is_an_error_that_names_the_record(tmp_
     assert "E-BACKEND-005: a text has 300 tokens" in str(caught.value.why)
     with pytest.raises(DataError) as caught:
         score(data_set("r", text("0")), data_set("t", example(Kind.PROMPT)), tmp_path, on="response")
-    assert "no response to embed" in str(caught.value.why)
+    assert "E-DATA-037: a prompt record has no response" in str(caught.value.why)
 
 
 def test_a_target_without_records_is_an_error(tmp_path: Path) -> None:

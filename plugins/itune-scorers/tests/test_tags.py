@@ -26,7 +26,11 @@ from itune_scorers.tags import Tags, normal, novelty, read_tags
         (["Straße", "STRASSE"], "strasse"),
         (["요약", " 요약 "], "요약"),
         (["हिन्दी"], "हिन्दी"),
-        (["?!", "", " "], ""),
+        (["می\u200cخواهم", "میخواهم"], "میخواهم"),
+        (["क\u094d\u200dष"], "क\u094dष"),
+        (["infor\u00admation", "\ufeffinformation"], "information"),
+        (["ข้อมูล\u200bข่าว"], "ข้อมูล ข่าว"),
+        (["?!", "", " ", "\u200d", "👩\u200d💻"], ""),
     ],
 )
 def test_tags_that_are_one(tags: list[str], expected: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from itune_core.api import Kind, Record, RowError, conversation, example, message
-from itune_scorers.turns import answered, exchanges, question, response
+from itune_scorers.asking.turns import answered, exchanges, question, response
 
 
 def talk(*turns: tuple[str, str]) -> Record:

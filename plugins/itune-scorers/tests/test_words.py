@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itune_core.api import Kind, ModelError, RowError, example
-from itune_scorers.words import PIECE, Language, _segmenter, language_of, words
+from itune_scorers.text.words import PIECE, Language, _segmenter, language_of, words
 
 ANALYSED: list[Language] = ["ja", "ko", "zh"]
 

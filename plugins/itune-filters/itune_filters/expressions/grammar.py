@@ -16,14 +16,15 @@ Types are checked along the way, so that what no record could make right is foun
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from math import isfinite
 from typing import Literal
 
-from itune_filters.columns import COLUMN
+from pydantic import TypeAdapter, ValidationError
+
+from itune_core.api import ScoreColumn
 from itune_filters.expressions.nodes import (
     COMPARE,
     FUNCTIONS,
@@ -49,6 +50,8 @@ TEXTS = ("prompt", "response", "all")
 """Parts of a record's text."""
 
 COLUMNS = ("id", "source", "task", "category", "language", "license")
+
+SCORE_COLUMN = TypeAdapter[str](ScoreColumn)
 
 CALLED: dict[Type, str] = {"number": "a number", "text": "a text", "condition": "a condition", "score": "a score"}
 
@@ -91,6 +94,14 @@ def parse(source: str) -> Expression:
         Mistake: it is not one; the message marks the place.
     """
     return _Parser(source).expression()
+
+
+def _is_score_column(name: str) -> bool:
+    try:
+        SCORE_COLUMN.validate_python(name)
+    except ValidationError:
+        return False
+    return True
 
 
 class _Parser:
@@ -206,7 +217,7 @@ class _Parser:
         return Constant(token.text, found)
 
     def name(self, token: Token) -> Name:
-        if not re.fullmatch(COLUMN, token.text) and token.text not in (*COLUMNS, *TEXTS):
+        if token.text not in (*COLUMNS, *TEXTS) and not _is_score_column(token.text):
             raise Mistake(
                 f"there is no {token.text!r}; there are score.STEP, score.STEP.PART, {', '.join((*COLUMNS, *TEXTS))}",
                 self.source,

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from itune_core.api import RowError
-from itune_filters.columns import as_number, kind_of, spelt, spelt_apart
+from itune_filters.scores.columns import as_number, kind_of, spelt, spelt_apart
 
 Type = Literal["number", "text", "condition", "score"]
 """What a part comes to. What a score column holds is known only when it is read."""

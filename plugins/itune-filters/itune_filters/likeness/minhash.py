@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from itune_filters.shingles import mixed
+from itune_filters.likeness.shingles import mixed
 
 if TYPE_CHECKING:
     import numpy as np

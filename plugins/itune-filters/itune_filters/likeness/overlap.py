@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from itune_core.api import Kind, Record, parts
-from itune_filters.compared import Part, compared
-from itune_filters.shingles import Shingler
-from itune_filters.tokens import Unit, split
+from itune_core.api import Kind, Part, Record, contents, parts
+from itune_filters.likeness.shingles import Shingler
+from itune_filters.likeness.tokens import Unit, split
 
 
 class Turn(NamedTuple):
@@ -35,12 +34,12 @@ def turns(record: Record, part: Part, unit: Unit) -> list[Turn]:
     """The turns of `part`. The first of a prompt opens it; no answer does: "Yes." stands in every data set.
 
     Raises:
-        RowError: ``E-FILTER-002`` the record has no such part.
+        RowError: ``E-DATA-037`` the record has no such part.
     """
     asked = 0
     if part != "response" and record.kind is not Kind.TEXT:
         asked = sum(turn["role"] != "system" for turn in parts(record).prompt)
-    return [Turn(split(text, unit), place == 0 < asked) for place, text in enumerate(compared(record, part))]
+    return [Turn(split(text, unit), place == 0 < asked) for place, text in enumerate(contents(record, part))]
 
 
 class Ngrams:

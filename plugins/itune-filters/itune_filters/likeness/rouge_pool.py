@@ -61,7 +61,8 @@ class RougePool:
         return number
 
     def nearest(self, tokens: Sequence[str]) -> Near | None:
-        """The text of the pool that `tokens` is most like, the first of equals; None if none reaches the threshold."""
+        """The text of the pool that `tokens` is most like, of equals the one that was added first; None if none reaches
+        the threshold. Equal are those of which :math:`2 LCS / (m + n)` is, however it rounds."""
         from rapidfuzz.distance import Indel
         from rapidfuzz.process import extract, extractOne
 
@@ -79,9 +80,8 @@ class RougePool:
         if similarity >= self.threshold:
             return Near(numbers[best[2]], similarity)
         # At the threshold rounding decides, and of two such texts one may reach it and the other not.
-        for _, _, place in extract(
-            text, candidates, scorer=Indel.normalized_similarity, score_cutoff=least, limit=None
-        ):
+        near = extract(text, candidates, scorer=Indel.normalized_similarity, score_cutoff=least, limit=None)
+        for _, _, place in sorted(near, key=lambda found: (-found[1], found[2])):
             similarity = rouge_l(text, candidates[place])
             if similarity >= self.threshold:
                 return Near(numbers[place], similarity)

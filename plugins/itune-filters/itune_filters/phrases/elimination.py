@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from itune_filters.wordcount import UNSPACED
+from itune_filters.phrases.wordcount import UNSPACED
 
 SORRY = ("sorry", "죄송", "미안", "申し訳", "すみません", "ごめん", "抱歉", "对不起", "對不起")
 """How an answer that is none apologises."""
@@ -50,10 +50,12 @@ _RUN = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 def says_nothing(text: str) -> bool:
     """Whether `text` is made of punctuation and stop words alone.
 
-    Yes and no are answers, and no stop words in any language. A run of Chinese or Japanese is tried for being stop
-    words laid end to end.
+    Yes and no are answers, and no stop words in any language; so is a single Latin letter, of a question with options.
+    A run of Chinese or Japanese is tried for being stop words laid end to end.
     """
     runs = _RUN.findall(text.replace("\u2019", "'").casefold())
+    if len(runs) == 1 and len(runs[0]) == 1 and runs[0].isascii():
+        return False
     return all(run in STOP_WORDS or _only_particles(run) for run in runs)
 
 

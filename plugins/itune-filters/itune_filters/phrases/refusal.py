@@ -98,6 +98,8 @@ REFUSALS: Mapping[Language, tuple[str, ...]] = {
     ),
 }
 
+_IDIOM = re.compile(r"\b(?:cannot|can not|can't) help but\b")
+"""What says that one does something, and not that one refuses to."""
 
 _LATIN = "[a-z0-9\u00df-\u024f]"
 
@@ -115,6 +117,13 @@ def _whole(phrase: str) -> re.Pattern[str]:
     before = f"(?<!{_LATIN})" if re.match(_LATIN, phrase[0]) else ""
     after = f"(?!{_LATIN})" if re.match(_LATIN, phrase[-1]) else ""
     return re.compile(f"{before}{re.escape(phrase)}{after}")
+
+
+def refusal_in(text: str, language: Language) -> str | None:
+    """The first of the phrases of a language that `text` has, which is as :func:`plain` has it. "I cannot help but
+    smile" has none."""
+    meant = _IDIOM.sub(" ", text)
+    return next((phrase for phrase in REFUSALS[language] if says(meant, phrase)), None)
 
 
 def plain(text: str) -> str:

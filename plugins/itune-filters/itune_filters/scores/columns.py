@@ -6,9 +6,6 @@ import math
 
 from itune_core.api import DataError, Record, RowError
 
-COLUMN = r"^score\.[a-z][a-z0-9_]*(\.[a-z0-9_]+)?$"
-"""How a score column is named: ``score.STEP`` or ``score.STEP.PART``."""
-
 
 def value(record: Record, column: str) -> object:
     """What stands in a column, which is not nothing.

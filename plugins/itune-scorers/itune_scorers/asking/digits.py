@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from pydantic import Field
 
 from itune_core.api import Record, Scorer
-from itune_scorers.options import weigh
-from itune_scorers.prompting import PromptConfig, Prompted
-from itune_scorers.turns import Exchange, answered, exchanges
+from itune_scorers.asking.options import weigh
+from itune_scorers.asking.prompting import PromptConfig, Prompted
+from itune_scorers.asking.turns import Exchange, answered, exchanges
 
 DIGITS = ("1", "2", "3", "4", "5", "6")
 

@@ -33,7 +33,7 @@ class Prompted:
 
     @cached_property
     def _prompt(self) -> Prompt:
-        return Prompt.read(__package__, self.template, self.config.prompt, self.gives)
+        return Prompt.read("itune_scorers", self.template, self.config.prompt, self.gives)
 
     def asked(self, **values: Any) -> list[Message]:
         """The question over these values, as one turn of the user.

@@ -76,7 +76,12 @@ def answered(record: Record) -> list[Exchange]:
 
 def _worded(text: str) -> str:
     if not text:
-        raise RowError("the answer has no text", "E-SCORE-023", why="it is empty, or a call of a tool")
+        raise RowError(
+            "the answer has no text",
+            "E-SCORE-023",
+            why="it is empty, or a call of a tool",
+            fix="filter such records out",
+        )
     return text
 
 

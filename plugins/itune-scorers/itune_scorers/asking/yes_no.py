@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import Field
 
 from itune_core.api import Record, Scorer
-from itune_scorers.options import weigh
-from itune_scorers.prompting import PromptConfig, Prompted
-from itune_scorers.turns import question, response
+from itune_scorers.asking.options import weigh
+from itune_scorers.asking.prompting import PromptConfig, Prompted
+from itune_scorers.asking.turns import question, response
 
 
 class YesNo(Prompted, Scorer):

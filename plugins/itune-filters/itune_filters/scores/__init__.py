@@ -1,0 +1,1 @@
+"""Deciding by numbers: score columns read, ranked, and spelt for people."""

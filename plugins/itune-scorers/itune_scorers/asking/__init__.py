@@ -1,0 +1,1 @@
+"""Asking a model: what is said to it, and what is read from its probabilities."""

@@ -1,0 +1,1 @@
+"""Records as points in a space of embeddings."""
