@@ -44,6 +44,8 @@ TEST_TOOLS = [
     "rjieba",
     "sudachidict-small",
     "sudachipy",
+    "openai",
+    "xllamacpp",
 ]
 # The kit that is described needs pytest, and the smallest recipe of trainers/trl is checked against TRL.
 DOCS_TOOLS = ["sphinx", "myst-parser", "furo", "sphinx-copybutton", "pytest", "trl"]

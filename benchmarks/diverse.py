@@ -39,7 +39,7 @@ from real_rows import data_folder
 from itune_core.engine.digest import FileDigests
 from itune_core.engine.models import Resolver
 from itune_filters.diverse import BLOCK
-from itune_filters.kept import Kept
+from itune_filters.likeness.kept import Kept
 
 GOAL = 50.0
 """Times that DEITA's loop is to cost."""

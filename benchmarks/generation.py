@@ -1,8 +1,8 @@
 """Answers of a local model: ``itune run`` against plain loops over ``generate``, one row at a time and in batches.
 
 Alpaca instructions, greedy answers of at most 128 tokens by SmolLM2-135M in float32; whole processes, one thread each,
-in CPU time. All write the same answers, but for those where rounding tips the choice between two tokens: how many tokens
-there are is compared, and how many answers are equal is printed.
+in CPU time. All write the same answers, but for those where rounding tips the choice between two tokens: how many
+tokens there are is compared, and how many answers are equal is printed.
 
     python benchmarks/generation.py --rows 64 --repeats 3 --json generation.json
 """
@@ -69,15 +69,13 @@ def _recipe(folder: Path) -> Path:
 
 
 def _run(recipe: Path, turn: int, found: Path) -> dict[str, Any]:
-    """``itune run`` with an empty store: what it uses, and the tokens it wrote. The answers go into the file `found`."""
+    """``itune run`` with an empty store: what it uses, and the tokens it wrote. Its answers go into `found`."""
     import sqlite3
 
     home = new_home(recipe, turn)
     environment = {"ITUNE_HOME": str(home)}
     used = spent([*ITUNE, "run", recipe.name, "--offline"], folder=recipe.parent, environment=environment)
-    shown = spent(
-        [*ITUNE, "show", "said", "--json", "--rows", "100000"], folder=recipe.parent, environment=environment
-    )
+    shown = spent([*ITUNE, "show", "said", "--json", "--rows", "100000"], folder=recipe.parent, environment=environment)
     records = json.loads(shown.printed)["rows"]["records"]
     found.write_text(json.dumps([record["messages"][-1]["content"] for record in records]), "utf-8")
     journal = sqlite3.connect(home / "journal.sqlite")

@@ -24,7 +24,7 @@ from real_rows import data_folder
 from timing import Contender, race, save, spent, table
 
 from itune_core.api import records
-from itune_scorers.words import words
+from itune_scorers.text.words import words
 
 ROWS = 52_002
 GOAL = 20.0

@@ -12,7 +12,7 @@ import time
 
 from datasketch import MinHash, MinHashLSH
 
-from itune_filters.tokens import split
+from itune_filters.likeness.tokens import split
 
 THRESHOLD, SIZE, PERMUTATIONS = 0.7, 5, 128
 

@@ -17,6 +17,8 @@ class Settings(NamedTuple):
     temperature: float
     top_p: float
     stop: tuple[str, ...]
+    top_k: int
+    presence_penalty: float
 
 
 class Row(NamedTuple):
@@ -55,7 +57,9 @@ def answer(
         except RowError as error:
             failed[number] = Failed.of(error)
             continue
-        settings = Settings(ask.max_tokens, ask.temperature, ask.top_p, tuple(ask.stop))
+        settings = Settings(
+            ask.max_tokens, ask.temperature, ask.top_p, tuple(ask.stop), ask.top_k, ask.presence_penalty
+        )
         alike[settings] += [Row(number, draw) for draw in range(1 if ask.temperature == 0 else len(seeds))]
 
     drawn: dict[Row, Completion] = {}
@@ -107,6 +111,8 @@ def _generate(
         max_new_tokens=settings.max_tokens,
         temperature=settings.temperature,
         top_p=settings.top_p,
+        top_k=settings.top_k,
+        presence_penalty=settings.presence_penalty,
         seeds=seeds,
         stop=settings.stop,
     ):

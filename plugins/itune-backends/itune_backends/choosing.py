@@ -38,7 +38,7 @@ def choose(
     encoded: list[list[Encoded] | Failed] = []
     for request in requests:
         try:
-            encoded.append(_first_tokens(request, encode))
+            encoded.append(first_tokens(request, encode))
         except RowError as error:
             encoded.append(Failed.of(error))
     found = [rows for rows in encoded if not isinstance(rows, Failed)]
@@ -61,7 +61,7 @@ def one_by_one(request: Choices) -> list[LogProbs]:
     ]
 
 
-def _first_tokens(request: Choices, encode: Callable[[LogProbs], Encoded]) -> list[Encoded]:
+def first_tokens(request: Choices, encode: Callable[[LogProbs], Encoded]) -> list[Encoded]:
     """Of each option a row with the prompt and the first token of the answer, which alone is to be known.
 
     Raises:

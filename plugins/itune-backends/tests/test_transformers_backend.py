@@ -55,6 +55,8 @@ MIXED = [
     (ask(QUESTIONS[3], max_tokens=5), [0, 0]),
     (ask(QUESTIONS[4], temperature=0.8, top_p=0.5), [15, 16]),
     (ask(QUESTIONS[0], temperature=0.8), [11]),
+    (ask(QUESTIONS[1], temperature=0.8, top_k=4), [11, 12]),
+    (ask(QUESTIONS[2], presence_penalty=1.5), [0]),
 ]
 
 
@@ -63,7 +65,7 @@ def test_answers_do_not_depend_on_the_batch(opened: Opening, batch_tokens: int, 
     alone = [next(opened().generate([item])) for item in MIXED]
     replies = list(opened(batch_tokens=batch_tokens, max_batch=max_batch).generate(MIXED))
     assert replies == alone
-    assert [len(reply.completions) for reply in replies if isinstance(reply, Answer)] == [1, 3, 1, 2, 2, 1]
+    assert [len(reply.completions) for reply in replies if isinstance(reply, Answer)] == [1, 3, 1, 2, 2, 1, 2, 1]
     assert isinstance(replies[3], Failed)
 
 

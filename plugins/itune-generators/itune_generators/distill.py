@@ -1,12 +1,13 @@
-"""Answer prompts with a model: sequence-level distillation."""
+"""Answer prompts with one model or several: sequence-level distillation."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Generator as PyGenerator
-from typing import Any, Literal, Self
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from itune_core.api import (
     Answer,
@@ -16,24 +17,50 @@ from itune_core.api import (
     Drop,
     Generator,
     Kind,
+    Message,
     ModelRef,
     Record,
+    Rejected,
     RowError,
     conversation,
     message,
 )
+from itune_generators.carrying import carried
+from itune_generators.explaining import apart
+from itune_generators.line_sets import line_set
+from itune_generators.prompting import Language
 
-CARRIED = ("source", "task", "category", "language", "license", "references")
-"""What is true of an answered prompt because it was true of the prompt."""
+SystemText = Annotated[str, StringConstraints(min_length=1)]
+
+
+class Teacher(ComponentConfig):
+    """One of several models that answer."""
+
+    model: ModelRef = Field(description="A model or a training step.", examples=["teacher"])
+    share: float = Field(default=1.0, gt=0, description="How often it is drawn, relative to the others.")
+
+
+class System(ComponentConfig):
+    """One of several system turns."""
+
+    text: SystemText = Field(description="What it says.", examples=["Answer in one sentence."])
+    share: float = Field(default=1.0, gt=0, description="How often it is drawn, relative to the others.")
 
 
 class Distill(Generator):
     """Answer each prompt with a model, and make a conversation of every answer.
 
     Sequence-level distillation: the student later trains on text its teacher wrote (Kim and Rush 2016,
-    arXiv:1606.07947). Answers are kept as the model wrote them. A draw is left out when it says nothing, or when it hit
-    ``max_tokens`` before its end: a student trained on cut answers learns to stop mid-sentence. A prompt of which no
-    draw is left is dropped as ``unfinished`` or, where every draw was blank, as ``empty-answer``.
+    arXiv:1606.07947). Of several teachers one is drawn for each prompt, of several system turns likewise, in proportion
+    to their shares; `meta` says who answered (``{"model": "large"}``, by the recipe's name). Answers are kept as the
+    model wrote them, or with `thought` asked for with their reasoning, as Orca does (arXiv:2306.02707): the built-in
+    system turns that ask for it stand in ``prompts/distill`` of this package.
+
+    A draw is left out as ``empty-answer`` when it says nothing, as ``unfinished`` when it hit ``max_tokens`` before its
+    end (a student trained on cut answers learns to stop mid-sentence), and as ``unreadable`` when it does not come
+    apart as `thought` asks (``E-GEN-031``) or is not text (``E-DATA-010``). It stands in the ledger beside its prompt
+    where other draws are kept. A prompt of which no draw is left fails with that code if one was unreadable, and is
+    dropped otherwise: as ``unfinished``, or as ``empty-answer`` if all were blank.
 
     Imitation carries over a teacher's style more readily than its abilities (arXiv:2305.15717): measure both.
     """
@@ -41,15 +68,27 @@ class Distill(Generator):
     produces = Kind.CONVERSATION
 
     class Config(ComponentConfig):
-        model: ModelRef = Field(description="The teacher: a model or a training step.")
-        n: int = Field(1, ge=1, description="Answers to draw for each prompt; more than one needs a temperature.")
-        system: str | None = Field(
-            None, min_length=1, description="System turn to ask with; takes the place of one the prompt has."
+        model: ModelRef | list[Teacher] = Field(
+            description="The teacher: a model or a training step. Or several, each with its share of the prompts: "
+            "`[{model: large, share: 3}, {model: small}]`."
         )
+        n: int = Field(1, ge=1, description="Answers to draw for each prompt; more than one needs a temperature.")
+        system: SystemText | list[System] | None = Field(
+            None,
+            description="System turn to ask with; takes the place of one the prompt has. Or several, of which one is "
+            "drawn for each prompt: `[{text: Be brief., share: 2}, {text: Be thorough.}]`.",
+        )
+        thought: Literal["none", "answer", "rationale"] = Field(
+            "none",
+            description="Whether built-in system turns ask for the reasoning. answer: for an explanation, and the "
+            "answer is kept whole. rationale: for the reasoning and then the result, and the former goes into the "
+            "column `rationale`, only the latter into the conversation.",
+        )
+        language: Language = Field("en", description="The language of the built-in system turns.")
         record_system: bool = Field(
             True,
-            description="Write `system` into the conversations made. False: the student learns to behave as if it had "
-            "been told (context distillation, arXiv:2112.00861).",
+            description="Write the system turn into the conversations made. False: the student learns to behave as if "
+            "it had been told (context distillation, arXiv:2112.00861).",
         )
         max_tokens: int = Field(512, ge=1, description="Most new tokens of an answer.")
         temperature: float = Field(0.0, ge=0, description="Sampling temperature; 0 is greedy.")
@@ -60,24 +99,45 @@ class Distill(Generator):
         )
 
         @model_validator(mode="after")
-        def _draws_differ(self) -> Self:
+        def _settings_fit(self) -> Self:
             if self.n > 1 and self.temperature == 0:
                 raise ValueError(f"n: {self.n} greedy answers would all be the same; set a temperature above 0")
+            if self.model == [] or self.system == []:
+                raise ValueError("a list to draw from is empty")
+            if self.system is not None and self.thought != "none":
+                raise ValueError("one of `system` and `thought`, not both: `thought` brings system turns of its own")
             return self
+
+    @cached_property
+    def _teachers(self) -> list[Teacher]:
+        given = self.config.model
+        return [Teacher(model=given)] if isinstance(given, str) else given
+
+    @cached_property
+    def _systems(self) -> list[System]:
+        settings = self.config
+        if settings.thought != "none":
+            name = "explain" if settings.thought == "answer" else "reason"
+            return [System(text=text) for text in line_set(f"distill/{settings.language}/{name}")]
+        given = settings.system
+        return [System(text=given)] if isinstance(given, str) else given or []
 
     def generate(self, record: Record, rng: random.Random) -> PyGenerator[Any, Any, Drop | None]:
         """Ask once for all draws; yield a conversation for each one that is kept.
 
         Raises:
-            RowError: ``E-DATA-010`` no draw is left, and one was not text (it held a NUL character).
+            RowError: ``E-GEN-031`` no draw is left, and one did not come apart into reasoning and result;
+                ``E-DATA-010`` or one was not text (it held a NUL character).
         """
         settings = self.config
-        asked = record["prompt"]
-        if settings.system is not None:
+        asked: list[Message] = record["prompt"]
+        [teacher] = rng.choices(self._teachers, [one.share for one in self._teachers])
+        if self._systems:
+            [system] = rng.choices(self._systems, [one.share for one in self._systems])
             rest = asked[1:] if asked[0]["role"] == "system" else asked
-            asked = [message("system", settings.system), *rest]
+            asked = [message("system", system.text), *rest]
         answer: Answer = yield Ask(
-            settings.model,
+            teacher.model,
             asked,
             n=settings.n,
             max_tokens=settings.max_tokens,
@@ -86,27 +146,37 @@ class Distill(Generator):
             stop=tuple(settings.stop),
         )
         told = asked if settings.record_system else record["prompt"]
-        carried = {column: record[column] for column in CARRIED}
-        made, cut, blank = 0, 0, 0
+        common = carried(record, teacher.model)
+        made: list[Created] = []
+        left_out: list[Rejected] = []
         broken: RowError | None = None
-        for completion in answer.completions:
+        for number, completion in enumerate(answer.completions):
             if not completion.text.strip():
-                blank += 1
+                left_out.append(Rejected("empty-answer", f"draw {number}"))
             elif completion.finish == "length" and settings.unfinished == "drop":
-                cut += 1
+                left_out.append(Rejected("unfinished", f"draw {number} hit max_tokens ({settings.max_tokens})"))
             else:
                 try:
-                    talk = conversation([*told, message("assistant", completion.text)], **carried)
-                except RowError as error:  # a NUL character, say: the other draws are still good
+                    talk = self._conversation(told, completion.text, common)
+                    made.append(Created(talk, parents=[record["id"]]))
+                except RowError as error:  # the other draws are still good
                     broken = error
-                    continue
-                made += 1
-                yield Created(talk, parents=[record["id"]])
+                    left_out.append(Rejected("unreadable", f"draw {number}: {error.code}: {error.why or error.what}"))
         if made:
+            yield from made
+            yield from left_out
             return None
         if broken is not None:
             raise broken
+        cut = sum(draw.reason == "unfinished" for draw in left_out)
         return Drop(
             "unfinished" if cut else "empty-answer",
-            f"of {len(answer.completions)} answers {cut} hit max_tokens ({settings.max_tokens}) and {blank} were blank",
+            f"of {len(left_out)} answers {cut} hit max_tokens ({settings.max_tokens}) and {len(left_out) - cut} were "
+            "blank",
         )
+
+    def _conversation(self, told: list[Message], text: str, common: dict[str, Any]) -> Record:
+        if self.config.thought != "rationale":
+            return conversation([*told, message("assistant", text)], **common)
+        thought, said = apart(text, self.config.language)
+        return conversation([*told, message("assistant", said)], **common, rationale=thought)

@@ -16,6 +16,7 @@ from itune_core.api import (
     Drop,
     Failed,
     Kind,
+    Rejected,
     Reply,
     Request,
     example,
@@ -109,8 +110,9 @@ def test_a_system_turn_takes_the_place_of_the_prompts_own(tmp_path: Path) -> Non
 
 def test_a_cut_answer_is_dropped_by_default_and_kept_on_request(tmp_path: Path) -> None:
     reply = answering(("Seven is", "length"), ("Seven.", "stop"))
-    [(_, kept)] = distil(reply, tmp_path, n=2, temperature=1.0)
+    (_, kept), (_, cut) = distil(reply, tmp_path, n=2, temperature=1.0)
     assert isinstance(kept, Created)
+    assert cut == Rejected("unfinished", "draw 0 hit max_tokens (512)")
     assert kept.record["messages"][-1]["content"] == "Seven."
     assert len(distil(reply, tmp_path, n=2, temperature=1.0, unfinished="keep")) == 2
 
@@ -136,7 +138,7 @@ def test_an_answer_that_is_no_text_fails_its_prompt_unless_another_draw_is_good(
         return Answer([Completion("a\x00b", "stop", 1, 1), Completion(other, "stop", 1, 1)])
 
     made = distil(reply, tmp_path, [prompt([message("user", "bad")]), example(Kind.PROMPT)], n=2, temperature=1.0)
-    assert [(key, type(item)) for key, item in made] == [("p0", Failed), ("p1", Created)]
+    assert [(key, type(item)) for key, item in made] == [("p0", Failed), ("p1", Created), ("p1", Rejected)]
     assert isinstance(made[0][1], Failed)
     assert made[0][1].code == "E-DATA-010"
 

@@ -41,6 +41,8 @@ def generate(
     max_new_tokens: int,
     temperature: float = 0.0,
     top_p: float = 1.0,
+    top_k: int = 0,
+    presence_penalty: float = 0.0,
     seeds: Sequence[int] | None = None,
     stop: Sequence[str] = (),
 ) -> list[Generated]:
@@ -58,6 +60,9 @@ def generate(
         max_new_tokens: most tokens to generate for a row.
         temperature: 0 takes the most likely token; else logits are divided by it.
         top_p: draw from the most likely tokens that together have at least this probability, 0 < top_p <= 1.
+        top_k: draw from so many of the most likely tokens, of which `top_p` then takes its part; 0: from all.
+        presence_penalty: taken from the logit of each token that the row's answer holds already, before anything else;
+            tokens of the prompt do not count.
         seeds: one for each prompt; needed when the temperature is above 0.
         stop: strings that end a row.
 
@@ -89,8 +94,10 @@ def generate(
     before = 1 if reads else width  # what stands before the answer: the token a decoder begins with, or the prompt
 
     processors = LogitsProcessorList()
+    if presence_penalty:
+        processors.append(_Penalise(presence_penalty, before))
     if temperature > 0 and seeds is not None:
-        processors.append(_Draw(temperature, top_p, seeds))
+        processors.append(_Draw(temperature, top_p, top_k, seeds))
     stopper = _StopAt(tokenizer, stop, before, len(prompts))
     config = GenerationConfig(
         max_new_tokens=max_new_tokens,
@@ -152,22 +159,34 @@ def _answer(
     return Generated(text, new, finish, prompt_tokens)
 
 
+class _Penalise(LogitsProcessor):  # type: ignore[misc]
+    """Makes tokens less likely, or more, that stand in a row's answer already; `before` is where answers begin."""
+
+    def __init__(self, penalty: float, before: int) -> None:
+        self.penalty, self.before = penalty, before
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        said = torch.zeros_like(scores).scatter_(1, input_ids[:, self.before :], 1.0)
+        return scores - self.penalty * said
+
+
 class _Draw(LogitsProcessor):  # type: ignore[misc]
     """Draws each row's token and leaves it as the only one greedy search can take.
 
     The draw is by inverse cumulative distribution, from one uniform number of the row's generator.
     """
 
-    def __init__(self, temperature: float, top_p: float, seeds: Sequence[int]) -> None:
-        self.temperature, self.top_p = temperature, top_p
+    def __init__(self, temperature: float, top_p: float, top_k: int, seeds: Sequence[int]) -> None:
+        self.temperature, self.top_p, self.top_k = temperature, top_p, top_k
         self.sources = [torch.Generator().manual_seed(seed % 2**63) for seed in seeds]
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         uniform = torch.cat([torch.rand(1, generator=source, dtype=torch.float64) for source in self.sources])
         probabilities = (scores.float() / self.temperature).softmax(-1)
         uniform = uniform.to(scores.device)
-        if self.top_p < 1:
-            token = torch.stack([_from_nucleus(*row, self.top_p) for row in zip(probabilities, uniform, strict=True)])
+        if self.top_p < 1 or 0 < self.top_k < probabilities.shape[-1]:
+            rows = zip(probabilities, uniform, strict=True)
+            token = torch.stack([_from_nucleus(*row, self.top_p, self.top_k) for row in rows])
         else:
             token = _from_all(probabilities, uniform)
         return torch.full_like(scores, -torch.inf).scatter_(1, token[:, None], 0.0)
@@ -180,16 +199,23 @@ def _from_all(probabilities: Tensor, uniform: Tensor) -> Tensor:
     return place.squeeze(1).clamp_(max=total.shape[-1] - 1)
 
 
-def _from_nucleus(probabilities: Tensor, uniform: Tensor, top_p: float) -> Tensor:
-    """The token where `uniform` falls in the shortest list of most likely tokens that reaches `top_p`."""
+def _from_nucleus(probabilities: Tensor, uniform: Tensor, top_p: float, top_k: int = 0) -> Tensor:
+    """The token where `uniform` falls in the shortest list of most likely tokens that reaches `top_p`, or its share of
+    the `top_k` most likely. Of equally likely tokens the first is taken to be likelier."""
     # Sorting a whole vocabulary costs more than a small model's step. Tokens below (1 - top_p) / V together weigh
     # less than 1 - top_p, so the nucleus lies among the others, which are few.
-    tokens = (probabilities >= (1 - top_p) / len(probabilities)).nonzero().squeeze(1)
+    least: Tensor | float = (1 - top_p) / len(probabilities)
+    few = 0 < top_k < len(probabilities)
+    if few:
+        least = probabilities.topk(top_k).values[-1]
+    tokens = (probabilities >= least).nonzero().squeeze(1)
     ordered, order = probabilities[tokens].sort(descending=True, stable=True)
+    if few:
+        ordered = ordered[:top_k]
     total = ordered.double().cumsum(-1)
-    size = int((total < top_p).sum()) + 1
+    size = int((total < (top_p * total[-1] if few else top_p)).sum()) + 1
     place = torch.searchsorted(total[:size].contiguous(), uniform * total[:size][-1], right=True)
-    return tokens[order[place.clamp_(max=min(size, len(tokens)) - 1)]]
+    return tokens[order[place.clamp_(max=min(size, len(ordered)) - 1)]]
 
 
 class _StopAt(StoppingCriteria):  # type: ignore[misc]

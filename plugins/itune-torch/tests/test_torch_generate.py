@@ -124,3 +124,75 @@ def test_a_draw_is_from_the_nucleus(logits: list[float], uniform: float, top_p: 
     token = _from_nucleus(probabilities, torch.tensor(uniform, dtype=torch.float64), top_p)
     better = probabilities[probabilities > probabilities[token]].double().sum()
     assert better < top_p + 1e-6
+
+
+def test_a_draw_is_from_the_most_likely_tokens() -> None:
+    """Evenly spread numbers hit each of the k most likely in proportion; then the nucleus has its share of these."""
+    probabilities = torch.tensor([0.05, 0.4, 0.0, 0.2, 0.15, 0.2])
+    uniform = (torch.arange(1000, dtype=torch.float64) + 0.5) / 1000
+
+    def shares(top_k: int, top_p: float = 1.0) -> torch.Tensor:
+        drawn = torch.stack([_from_nucleus(probabilities, u, top_p, top_k) for u in uniform])
+        return drawn.bincount(minlength=6) / 1000
+
+    expected = {
+        (1, 1.0): [0, 1.0, 0, 0, 0, 0],
+        (2, 1.0): [0, 2 / 3, 0, 1 / 3, 0, 0],  # of two that are equally likely the first
+        (3, 1.0): [0, 0.5, 0, 0.25, 0, 0.25],
+        (3, 0.7): [0, 2 / 3, 0, 1 / 3, 0, 0],  # 0.4 and 0.2 of the 0.8 that three have
+        (6, 1.0): probabilities.tolist(),
+        (9, 1.0): probabilities.tolist(),
+    }
+    for (top_k, top_p), wanted in expected.items():
+        torch.testing.assert_close(shares(top_k, top_p), torch.tensor(wanted), atol=2e-3, rtol=0)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    logits=st.lists(st.floats(-20, 20, width=32), min_size=2, max_size=40),
+    uniform=st.floats(0, 1, exclude_max=True),
+    top_p=st.floats(0.01, 1),
+    top_k=st.integers(1, 40),
+)
+def test_fewer_than_k_tokens_are_likelier_than_the_drawn(
+    logits: list[float], uniform: float, top_p: float, top_k: int
+) -> None:
+    probabilities = torch.tensor(logits).softmax(-1)
+    token = _from_nucleus(probabilities, torch.tensor(uniform, dtype=torch.float64), top_p, top_k)
+    assert int((probabilities > probabilities[token]).sum()) < top_k
+    assert probabilities[token] > 0
+
+
+def test_one_most_likely_token_is_the_greedy_one(model: Any, tokenizer: Any) -> None:
+    how = {"max_new_tokens": 8}
+    drawn = generate(model, tokenizer, PROMPTS, temperature=1.0, top_k=1, seeds=range(5), **how)
+    assert [answer.ids for answer in drawn] == [answer.ids for answer in generate(model, tokenizer, PROMPTS, **how)]
+
+
+@pytest.mark.parametrize("penalty", [1.5, -3.0])
+def test_what_an_answer_holds_already_is_penalised(model: Any, tokenizer: Any, penalty: float) -> None:
+    """Token by token, the argmax of the logits with the penalty taken from those said before; the prompt is not."""
+    for answer, prompt in zip(
+        generate(model, tokenizer, PROMPTS, max_new_tokens=10, presence_penalty=penalty), PROMPTS, strict=True
+    ):
+        said: list[int] = []
+        for token in answer.ids:
+            with torch.no_grad():
+                logits = model(torch.tensor([[*prompt, *said]])).logits[0, -1]
+            logits[said] -= penalty
+            if said:
+                assert logits[token] == pytest.approx(logits.max().item(), abs=1e-4)
+            else:
+                assert token == logits.argmax()
+            said.append(token)
+
+
+def test_a_penalty_reaches_drawn_answers_and_none_changes_nothing(model: Any, tokenizer: Any) -> None:
+    def run(**more: Any) -> list[list[int]]:
+        drawn = generate(model, tokenizer, PROMPTS, max_new_tokens=24, temperature=0.3, seeds=range(5), **more)
+        return [answer.ids for answer in drawn]
+
+    plain = run()
+    assert run(presence_penalty=0.0, top_k=0) == plain
+    assert all(len(set(ids)) == len(ids) for ids in run(presence_penalty=1e4))  # nothing is said twice
+    assert run(presence_penalty=1e4) != plain

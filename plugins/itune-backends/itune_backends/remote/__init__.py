@@ -1,0 +1,1 @@
+"""Asking a model over HTTP: what a backend of servers is made of."""

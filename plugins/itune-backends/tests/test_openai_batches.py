@@ -1,0 +1,167 @@
+"""Batches by files, against the kit's test server: answered once, found again by a run that was killed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import wait
+from typing import Any
+
+import httpx
+import pytest
+
+from itune_backends.openai_backend import OpenAI
+from itune_core.api import Answer, Ask, Choices, Embed, Failed, ModelError, OptionLogProbs, Spent, Vectors, message
+from itune_core.testing import MockLLM
+
+Opening = Callable[..., OpenAI]
+
+
+@pytest.fixture
+def batched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Opening]:
+    """Opens a backend that asks a server in batches; the test's end closes it."""
+    opened: list[OpenAI] = []
+
+    def make(server: MockLLM, **settings: Any) -> OpenAI:
+        monkeypatch.setattr("itune_backends.remote.batches.QUIET", 0.1)
+        monkeypatch.setattr("itune_backends.remote.batches.POLLS", (0.05, 0.1))
+        monkeypatch.setenv("MOCK_KEY", server.token or "none")
+        how = {"model": "mock", "base_url": server.base_url, "api_key": "env:MOCK_KEY", "batch": True, **settings}
+        backend = OpenAI(OpenAI.Config(**how))
+        backend.open(None)
+        opened.append(backend)
+        return backend
+
+    yield make
+    for backend in opened:
+        backend.close()
+
+
+def ask(number: int = 0, **settings: Any) -> Ask:
+    turns = [message("user", f"Question number {number}: why is the sky blue?")]
+    return Ask("mock", turns, **{"max_tokens": 12, "temperature": 1.0, **settings})
+
+
+def answered(backend: OpenAI, numbers: range) -> list[Any]:
+    futures = [backend.submit(ask(number), number) for number in numbers]
+    return [future.exception() or future.result() for future in futures if wait([future])]
+
+
+def batches(server: MockLLM) -> int:
+    return server.stats()["by_path"].get("POST /v1/batches", 0)
+
+
+def test_the_answers_are_those_of_single_requests(batched: Opening, mock_llm: Callable[..., MockLLM]) -> None:
+    server = mock_llm(batch_ms=200)
+    backend = batched(server)
+    replies = answered(backend, range(30))
+    assert replies == answered(batched(mock_llm(), batch=False), range(30))
+    assert batches(server) == 1
+    assert server.stats()["answered_again"] == 0
+    spent = backend.charged()
+    assert spent == Spent(server.stats()["prompt_tokens"], server.stats()["completion_tokens"])
+
+
+def test_requests_of_all_kinds_and_equal_ones(batched: Opening, mock_llm: Callable[..., MockLLM]) -> None:
+    server = mock_llm(answers=[{"match": "blue", "answer": {"Yes": 0.75, "No": 0.25}}])
+    backend = batched(server)
+    futures = [
+        backend.submit(ask(1), 1),
+        backend.submit(ask(1), 1),
+        backend.submit(Choices("mock", ask().messages, ["Yes", "No"]), 0),
+        backend.submit(Embed("mock", ["a text"]), 0),
+        backend.submit(ask(2, stop=[""]), 0),
+    ]
+    one, same, likely, vectors, refused = (future.result(timeout=30) for future in futures)
+    assert one == same
+    assert isinstance(likely, OptionLogProbs)
+    assert isinstance(vectors, Vectors)
+    assert isinstance(refused, Failed)
+    assert refused.code == "E-BACKEND-025"
+    assert batches(server) == 2  # one of each path
+    assert server.stats()["questions"] == 4
+
+
+def test_lines_and_looks_that_fail_are_tried_again(batched: Opening, mock_llm: Callable[..., MockLLM]) -> None:
+    server = mock_llm(faults={"500": 0.04, "garbage": 0.04, "hang-up": 0.04}, retry_after=0)
+    replies = answered(batched(server), range(60))
+    assert [reply for reply in replies if not isinstance(reply, Answer)] == []
+    assert batches(server) >= 2
+    assert server.stats()["by_fault"].keys() >= {"500", "garbage"}
+    assert server.stats()["answered_again"] == 0
+
+
+def test_a_line_that_keeps_failing_fails_with_what_happened(batched: Opening, mock_llm: Callable[..., MockLLM]) -> None:
+    server = mock_llm(answers=[{"match": "number 3:", "answer": "x"}], faults={})
+    backend = batched(server)
+    spoilt = [{"choices": []}, {"choices": []}]
+    real = backend._client.counted  # type: ignore[union-attr]
+
+    def counted(body: Any, read: Any, tokens: float = 0.0) -> Any:
+        return real(spoilt[0] if body["choices"][0]["message"]["content"] == "x" else body, read, tokens)
+
+    backend._client.counted = counted  # type: ignore[union-attr,method-assign,assignment]
+    replies = answered(backend, range(5))
+    assert [type(reply) for reply in replies] == [Answer, Answer, Answer, Failed, Answer]
+    assert replies[3].code == "E-BACKEND-026"
+    assert "3 batches" in replies[3].message
+    assert batches(server) == 3
+
+
+def test_a_run_that_was_killed_finds_its_batch_again(batched: Opening, mock_llm: Callable[..., MockLLM]) -> None:
+    server = mock_llm(batch_ms=1500)
+    killed = batched(server)
+    futures = [killed.submit(ask(number), number) for number in range(20)]
+    while not batches(server):
+        time.sleep(0.02)
+    killed.close()
+    assert all(future.cancelled() for future in futures)
+    again = batched(server)
+    replies = answered(again, range(25))  # and some that are new
+    assert all(isinstance(reply, Answer) for reply in replies)
+    assert batches(server) == 2
+    assert server.stats()["answered_again"] == 0
+
+    later = answered(batched(server), range(25))  # both are over by now
+    assert later == replies
+    assert batches(server) == 2
+    other_model = answered(batched(server, identity="another"), range(2))
+    assert other_model == replies[:2]
+    assert batches(server) == 3
+
+
+def test_a_batch_whose_creation_was_not_heard_of_is_not_made_twice(
+    batched: Opening, mock_llm: Callable[..., MockLLM]
+) -> None:
+    server = mock_llm(first=["none", "none", "truncate"])  # the list, the file, the batch
+    replies = answered(batched(server), range(3))
+    assert all(isinstance(reply, Answer) for reply in replies)
+    assert server.stats()["by_fault"] == {"truncate": 1}
+    assert batches(server) == 1
+
+
+def test_a_budget_is_looked_at_before_each_batch(batched: Opening, mock_llm: Callable[..., MockLLM]) -> None:
+    server = mock_llm()
+    backend = batched(server, max_tokens=50)
+    assert all(isinstance(reply, Answer) for reply in answered(backend, range(5)))
+    [error] = answered(backend, range(100, 101))
+    assert isinstance(error, ModelError)
+    assert error.code == "E-BACKEND-023"
+    assert batches(server) == 1
+
+
+def test_a_batch_that_somebody_cancels_ends_the_step(batched: Opening, mock_llm: Callable[..., MockLLM]) -> None:
+    server = mock_llm(batch_ms=60_000)
+    backend = batched(server)
+    future = backend.submit(ask(), 0)
+    while not batches(server):
+        time.sleep(0.02)
+    [seen] = [request for request in server.requests() if request.path == "/v1/batches" and request.method == "POST"]
+    assert json.loads(seen.body)["endpoint"] == "/v1/chat/completions"
+    head = {"Authorization": f"Bearer {server.token}"}
+    [number] = [batch["id"] for batch in httpx.get(f"{server.base_url}/batches", headers=head).json()["data"]]
+    httpx.post(f"{server.base_url}/batches/{number}/cancel", headers=head)
+    error = future.exception(timeout=30)
+    assert isinstance(error, ModelError)
+    assert (error.code, "cancelled" in error.what) == ("E-BACKEND-032", True)

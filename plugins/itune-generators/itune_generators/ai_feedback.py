@@ -1,0 +1,218 @@
+"""Which of two answers a model prefers, as a soft label: RLAIF, and the labels of Constitutional AI."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Generator as PyGenerator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import chain, islice
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field
+
+from itune_core.api import (
+    Answer,
+    Ask,
+    Choices,
+    Context,
+    Created,
+    Drop,
+    Failed,
+    Generator,
+    Input,
+    InputFile,
+    Inputs,
+    Kind,
+    ModelRef,
+    OptionLogProbs,
+    Record,
+    Rejected,
+    RowError,
+    hookimpl,
+    preference,
+)
+from itune_generators.carrying import CARRIED
+from itune_generators.choosing.figures import reported
+from itune_generators.feedback.answers import DRAWN, GIVEN, Pair, PairSettings, Turns, pairs
+from itune_generators.feedback.orders import Look, averaged, clamped
+from itune_generators.feedback.principles import read_principles
+from itune_generators.prompting import Prompted
+
+NAME = "ai_feedback"
+
+OPTIONS = ("1", "2")
+"""What the judge begins its answer with: the number that the better answer is shown under."""
+
+
+THOUGHT = 256
+"""Most new tokens of what the judge writes before it compares."""
+
+
+class AiFeedback(Prompted, Generator):
+    """Have a model compare two answers to each prompt, and make a preference with a soft label: RLAIF.
+
+    The two answers are drawn from `policy` or, without one, are those of the record. The judge is asked which is
+    better, "1" or "2", in both orders; nothing is generated: the label is made of the probabilities that it begins with
+    one or the other, given that it is one of them. ``probability`` is their mean over both orders, so that a preference
+    for a place cancels out::
+
+        p(a over b) = (P("1" | a, b) + P("2" | b, a)) / 2
+
+    ``chosen`` is the answer with the larger one. With `principles`, as many as `drawn` says are drawn at random from
+    the file for each record, the judge compares by each of them, and the label is the mean over all: the labels of
+    Constitutional AI. ``meta`` has, for each pair, ``{"ai_feedback": {"judge": its name, "looks": by principle P("1")
+    in each of the two orders, "position_bias": mean P("1") - 0.5, "mass": least probability of both options together,
+    "principles": those drawn}}``, and the progress at the end of the step the means of bias and mass. A small mass is a
+    judge that would rather have said something else.
+
+    With `thought` the judge first compares the two in writing, in each order and by each principle, and is shown that
+    when it is asked for the number. It is nearly always sure then, so each probability is moved into [0.4, 0.6] before
+    the mean is taken, as Constitutional AI does.
+
+    Dropped: ``unfinished``, ``empty-answer`` (an answer of the policy hit ``max_tokens``, or is blank), ``same-answer``
+    (both say the same), ``undecided`` (the orders cancel out exactly), ``too-few-answers``. Of a ranking every two
+    answers are compared; pairs that are left out for these reasons while others are not stand in the ledger beside the
+    record. Failed: ``E-GEN-032`` the judge thinks nothing, ``E-GEN-042`` it says nothing of an option, ``E-GEN-043`` an
+    answer has several turns or no text, and what a backend cannot answer.
+
+    A prompt of your own (`prompts: {compare: file.jinja}`) must ask for 1 or 2 and may use ``prompt``, the turns of the
+    question, each with ``role`` and ``content``; ``first`` and ``second``, the answers as they are shown;
+    ``principle``, None where there are none; and ``thought``, None unless the judge thought before. ``think``, which
+    asks for that, may use all but the last.
+
+    Source: arXiv:2309.00267 (RLAIF), arXiv:2212.08073 (Constitutional AI, section 4.1); the questions are this
+    package's.
+    """
+
+    produces = Kind.PREFERENCE
+    inputs = {"records": Input((Kind.PROMPT, Kind.PREFERENCE, Kind.RANKING))}
+    method = "ai-feedback"
+    gives = {
+        "compare": frozenset({"prompt", "first", "second", "principle", "thought"}),
+        "think": frozenset({"prompt", "first", "second", "principle"}),
+    }
+
+    class Config(PairSettings):
+        judge: ModelRef = Field(description="Who compares: a model, or a training step, with log-probabilities.")
+        principles: InputFile | None = Field(
+            None, description="A text file of principles to compare by, one a line. Unset: by how good they are."
+        )
+        drawn: int = Field(1, ge=1, description="Principles to draw for each record; labels are averaged over them.")
+        thought: bool = Field(
+            False, description="Have the judge compare in writing first, at most 256 tokens; labels lie in [0.4, 0.6]."
+        )
+        prompts: dict[Literal["compare", "think"], InputFile] = Field(
+            {}, description="Jinja files in the place of the built-in questions."
+        )
+        max_length: int = Field(2048, ge=1, description="Most tokens that are shown to the judge; longer fails.")
+
+    @classmethod
+    def inputs_for(cls, config: Config) -> Mapping[str, Input]:
+        return DRAWN if config.policy is not None else GIVEN
+
+    @hookimpl
+    def itune_generate(
+        self, inputs: Inputs, context: Context
+    ) -> Iterator[tuple[str, Created | Rejected | Drop | Failed]]:
+        return reported(super().itune_generate(inputs, context), context, NAME, ("position_bias", "mass"))
+
+    @cached_property
+    def _principles(self) -> list[str]:
+        path = self.config.principles
+        return read_principles(path, self.config.drawn) if path is not None else []
+
+    def generate(self, record: Record, rng: random.Random) -> PyGenerator[Any, Any, Drop | None]:
+        """Ask for the answers, then for all comparisons at once; yield a preference for each pair.
+
+        Raises:
+            DataError: ``E-DATA-035`` a prompt cannot be used; ``E-GEN-041`` nor can the principles.
+            RowError: ``E-GEN-032``, ``E-GEN-042``, ``E-GEN-043``; ``E-DATA-033`` the prompt cannot be rendered;
+                ``E-DATA-010`` what the policy wrote is no text.
+        """
+        settings: AiFeedback.Config = self.config
+        principles = rng.sample(self._principles, settings.drawn) if self._principles else []
+        found = yield from pairs(record, settings)
+        questions = [self._questions(record["prompt"], pair, principles) for pair in found.compared]
+        shown = [*chain.from_iterable(questions)]
+        thoughts: list[str | None] = [None] * len(shown)
+        if settings.thought:
+            written = yield [Ask(settings.judge, self.asked("think", **values), max_tokens=THOUGHT) for values in shown]
+            thoughts = [*map(_thought, written)]
+        replies = yield [
+            Choices(settings.judge, self.asked("compare", **values, thought=thought), OPTIONS, settings.max_length)
+            for values, thought in zip(shown, thoughts, strict=True)
+        ]
+        said = map(_weighed, replies)
+        left_out, made = [*found.left_out], 0
+        for pair, asked in zip(found.compared, questions, strict=True):
+            weighed = [*islice(said, len(asked))]
+            looks = [Look(one.first, other.first) for one, other in zip(weighed[::2], weighed[1::2], strict=True)]
+            verdict = averaged(looks)
+            first = averaged([*map(clamped, looks)]).first if settings.thought else verdict.first
+            if first == 0.5:
+                seen = ", ".join(f"{look.forward:.3f} and {look.backward:.3f}" for look in looks)
+                left_out.append(Drop("undecided", f"P(1) is {seen}"))
+                continue
+            told = {
+                "judge": settings.judge,
+                "looks": looks,
+                "position_bias": verdict.position_bias,
+                "mass": min(one.mass for one in weighed),
+                "principles": principles,
+            }
+            better, worse = (pair.first, pair.second) if first > 0.5 else (pair.second, pair.first)
+            probability = max(first, 1 - first)
+            common = {**record.take(CARRIED), "meta": json.dumps({NAME: told}, ensure_ascii=False)}
+            yield Created(
+                preference(record["prompt"], better, worse, probability=probability, **common), parents=[record["id"]]
+            )
+            made += 1
+        if not made:
+            return left_out[0]
+        for drop in left_out:
+            yield Rejected(drop.reason, drop.detail)
+        return None
+
+    def _questions(self, prompt: Turns, pair: Pair, principles: Sequence[str]) -> list[dict[str, Any]]:
+        """What the judge is shown to compare by each principle, in both orders."""
+        one, other = pair.texts
+        by: list[str | None] = [*principles] or [None]
+        return [
+            {"prompt": prompt, "first": first, "second": second, "principle": principle}
+            for principle in by
+            for first, second in ((one, other), (other, one))
+        ]
+
+
+def _thought(reply: Answer | Failed) -> str:
+    if isinstance(reply, Failed):
+        raise RowError(reply.message, reply.code)
+    if not reply.text.strip():
+        raise RowError(
+            "the judge wrote nothing where it was asked to think", "E-GEN-032", fix="use another judge, or no thought"
+        )
+    return reply.text.strip()
+
+
+class _Weighed(NamedTuple):
+    """Probability of "1" given that it is "1" or "2", and of the two together."""
+
+    first: float
+    mass: float
+
+
+def _weighed(reply: OptionLogProbs | Failed) -> _Weighed:
+    if isinstance(reply, Failed):
+        raise RowError(reply.message, reply.code)
+    missing = [option for option, value in zip(OPTIONS, reply.values, strict=True) if not math.isfinite(value)]
+    if missing:
+        raise RowError(
+            "the judge says nothing of an option",
+            "E-GEN-042",
+            why=f"no probability of {', '.join(map(repr, missing))}",
+            fix="use a judge whose probabilities are known for all tokens",
+        )
+    return _Weighed(reply.shares[0], math.fsum(map(math.exp, reply.values)))

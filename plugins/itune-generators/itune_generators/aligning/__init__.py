@@ -1,0 +1,1 @@
+"""What Self-Align keeps of an answer that came with a thought."""

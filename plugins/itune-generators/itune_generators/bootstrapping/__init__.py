@@ -1,0 +1,1 @@
+"""What Self-Instruct is made of."""

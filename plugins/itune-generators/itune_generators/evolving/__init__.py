@@ -1,0 +1,1 @@
+"""What Evol-Instruct is made of."""

@@ -1,0 +1,1 @@
+"""What a model says of answers: how it is asked, and what is made of what it says."""

@@ -1,0 +1,122 @@
+"""The answers that are judged: drawn from models, or those that a record has."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from itertools import combinations
+from typing import Any, NamedTuple
+
+from pydantic import Field
+
+from itune_core.api import (
+    Answer,
+    Ask,
+    Completion,
+    Drop,
+    Input,
+    Kind,
+    Message,
+    ModelRef,
+    Record,
+    RowError,
+    message,
+    parts,
+)
+from itune_generators.prompting import PromptedConfig
+
+Turns = Sequence[Message]
+
+DRAWN = {"records": Input((Kind.PROMPT,))}
+GIVEN = {"records": Input((Kind.PREFERENCE, Kind.RANKING))}
+
+
+class PairSettings(PromptedConfig):
+    """Settings of what compares two answers."""
+
+    policy: ModelRef | None = Field(
+        None,
+        description="Who answers each prompt twice: a model or a training step. Unset: the records have answers, "
+        "preferences two of them, rankings any number, every two of which are compared.",
+        examples=["base"],
+    )
+    max_tokens: int = Field(512, ge=1, description="Most new tokens of an answer of the policy.")
+    temperature: float = Field(1.0, gt=0, description="Sampling temperature of the policy.")
+    top_p: float = Field(1.0, gt=0, le=1, description="Nucleus mass that the policy samples from.")
+
+
+class Pair(NamedTuple):
+    """Two answers to compare, each as its turns, and their texts."""
+
+    first: Turns
+    second: Turns
+    texts: tuple[str, str]
+
+
+class Pairs(NamedTuple):
+    """The pairs of a record, and why others are left out."""
+
+    compared: list[Pair]
+    left_out: list[Drop]
+
+
+def pairs(record: Record, settings: PairSettings) -> Generator[Any, Any, Pairs]:
+    """Two answers of the policy, or every two of those that the record has; use with ``yield from``.
+
+    Left out are ``unfinished`` and ``empty-answer`` (one of the policy's two), ``too-few-answers`` (a ranking has less
+    than two) and ``same-answer`` (two say the same).
+
+    Raises:
+        RowError: ``E-GEN-043`` as :func:`text`; ``E-DATA-010`` what the policy wrote is no text.
+    """
+    if settings.policy is None:
+        answers = parts(record).responses
+        if len(answers) < 2:
+            return Pairs([], [Drop("too-few-answers", f"{len(answers)}")])
+    else:
+        answer: Answer = yield Ask(
+            settings.policy,
+            record["prompt"],
+            n=2,
+            max_tokens=settings.max_tokens,
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+        )
+        unfit = [why for why in map(unusable, answer.completions) if why]
+        if unfit:
+            return Pairs([], unfit[:1])
+        answers = [[message("assistant", completion.text)] for completion in answer.completions]
+    texts = [text(one) for one in answers]
+    found = Pairs([], [])
+    for one, other in combinations(range(len(answers)), 2):
+        if texts[one].strip() == texts[other].strip():
+            found.left_out.append(Drop("same-answer", f"answers {one} and {other}"))
+        else:
+            found.compared.append(Pair(answers[one], answers[other], (texts[one], texts[other])))
+    return found
+
+
+def unusable(completion: Completion) -> Drop | None:
+    """Why an answer that was drawn is not judged: it says nothing (``empty-answer``), or was cut (``unfinished``)."""
+    if not completion.text.strip():
+        return Drop("empty-answer", f"after {completion.completion_tokens} tokens")
+    if completion.finish == "length":
+        return Drop("unfinished", f"after {completion.completion_tokens} tokens")
+    return None
+
+
+def text(answer: Turns) -> str:
+    """What an answer says.
+
+    Raises:
+        RowError: ``E-GEN-043`` it has several turns, or its turn has no text: a judge that is shown half of it would
+            judge something else.
+    """
+    if len(answer) != 1 or not answer[0]["content"].strip():
+        raise RowError(
+            "an answer cannot be shown to the judge",
+            "E-GEN-043",
+            why=f"it has {len(answer)} turns" if len(answer) != 1 else "it calls a tool and says nothing",
+            fix="judge answers of one turn with text",
+        )
+    content: str = answer[0]["content"]
+    return content
