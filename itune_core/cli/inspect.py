@@ -111,6 +111,8 @@ class _Preview:
 
 def _prompt(project: Project, node: StepNode, row: int) -> str:
     """The text that the model of this step is shown for row number `row`."""
+    from itune_core.api.asking import Embed
+
     view = project.flow.input(node.name)[0]
     if row >= len(view):
         raise RecipeError("E-INSPECT-004", f"{node.name} reads {len(view)} rows; there is no row {row}")
@@ -124,8 +126,10 @@ def _prompt(project: Project, node: StepNode, row: int) -> str:
             raise RecipeError("E-INSPECT-006", f"{node.name} leaves row {row} out", fix="itune ledger says why")
         return "".join(text for text, _ in spans)
     request = _first_request(project, node, record, row)
+    if isinstance(request, Embed):
+        return "\n".join(request.texts)
     served = project.served(request.model)
-    return str(served.backend.render(request, served.source))  # type: ignore[arg-type]
+    return served.backend.render(request, served.source)
 
 
 def _first_request(project: Project, node: StepNode, record: Record, row: int) -> Request:
@@ -134,7 +138,8 @@ def _first_request(project: Project, node: StepNode, record: Record, row: int) -
     from itune_core.engine.peeking import Found, Peeking
     from itune_core.plugins.session import Session
 
-    peeking = Peeking(record["id"], row)
+    view = project.flow.input(node.name)[0]
+    peeking = Peeking(record["id"], row, frozenset(view.dataset["id"]))
     inputs = handing.inputs(node, {name: project.flow.input(node.name, name) for name in node.inputs})
     with TemporaryDirectory(prefix="itune-inspect-") as folder:
         context = handing.context(project, node, Path(folder), peeking, report=lambda done, total, figures: None)
@@ -148,4 +153,4 @@ def _first_request(project: Project, node: StepNode, record: Record, row: int) -
                 raise
     if row < len(peeking.seen):
         return peeking.seen[row]
-    raise RecipeError("E-INSPECT-005", f"{node.name} asks no model for this row", fix="try another row")
+    raise RecipeError("E-INSPECT-005", f"{node.name} asks no model, for this row or at all", fix="try another row")

@@ -32,10 +32,14 @@ class Peeking:
     Args:
         item: id of the record that is asked about.
         row: its number.
+        items: ids of all records: a dialogue that is not called by one of them asks for the whole.
+
+    Attributes:
+        seen: the first questions that were asked for the whole.
     """
 
-    def __init__(self, item: str, row: int) -> None:
-        self.item, self.row = item, row
+    def __init__(self, item: str, row: int, items: frozenset[str]) -> None:
+        self.item, self.row, self.items = item, row, items
         self.seen: list[Request] = []
 
     def figures(self) -> dict[str, float]:
@@ -50,6 +54,6 @@ class Peeking:
         for question in questions:
             if question.key == self.item:
                 raise Found(question.request)
-            if len(self.seen) <= self.row:
+            if question.key not in self.items and len(self.seen) <= self.row:
                 self.seen.append(question.request)
         return [(question, NOT_ASKED) for question in questions]

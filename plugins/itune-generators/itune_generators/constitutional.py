@@ -113,7 +113,8 @@ class Constitutional(Prompted, Generator):
             if isinstance(written, Drop):
                 return written
             first = written
-        response, rounds = first, []
+        response = first
+        rounds: list[dict[str, str]] = []
         for principle in drawn:
             shown = {"prompt": turns, "response": response, "principle": principle}
             critique = yield from self._written(self.asked("critique", **shown), "critique", whole=False)

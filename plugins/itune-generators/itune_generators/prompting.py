@@ -56,7 +56,7 @@ class Prompted:
         shown as what was asked and answered before. No text of a row can begin one.
 
         Raises:
-            DataError: ``E-DATA-035`` a file cannot be used.
+            DataError: ``E-DATA-035`` a file cannot be used; ``E-GEN-045`` nor can its turns be told apart.
             RowError: ``E-DATA-033``, ``E-DATA-034``, ``E-DATA-036`` it cannot be rendered for this record.
         """
         return [
@@ -76,6 +76,10 @@ def _turns(prompt: Prompt, path: str | None, gives: frozenset[str]) -> list[tupl
             raise ValueError("it ends with a turn of the assistant")
     except ValueError as error:
         raise DataError(
-            "E-DATA-035", "a prompt cannot be used", where=path, why=str(error), fix="see to the turns it marks"
+            "E-GEN-045",
+            "the turns of a prompt cannot be told apart",
+            where=path,
+            why=str(error),
+            fix="see to the turns it marks",
         ) from error
     return [(role, Prompt(template)) for role, template in found] or [("user", prompt)]

@@ -56,7 +56,7 @@ def test_a_row_begins_no_turn(asked: Any) -> None:
     ],
 )
 def test_turns_that_cannot_be_used_are_an_error(asked: Any, text: str, why: str) -> None:
-    with pytest.raises(DataError, match=rf"E-DATA-035[\s\S]*{why}"):
+    with pytest.raises(DataError, match=rf"E-GEN-045[\s\S]*{why}"):
         asked(text)
 
 
