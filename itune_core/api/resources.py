@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -38,7 +39,7 @@ class Backend(Component):
       :meth:`embed`, and the replies go back in the same order, :class:`Failed` in the place of what could not be
       answered;
     - it waits for somebody who does (``concurrent``): every request that is open is handed to :meth:`submit`, and what
-      comes of it is kept the moment it is there, in whatever order.
+      comes of it is kept the moment it is there, in whatever order. The methods for batches are made of it.
 
     Attributes:
         needs_weights: whether it loads the model itself (then ``open`` gets its source) or asks a server.
@@ -95,7 +96,7 @@ class Backend(Component):
             request: what is asked.
             seed: of the draw.
         """
-        raise TypeError(f"{type(self).__name__} is not asked one request at a time")
+        raise TypeError(f"{type(self).__name__} does not answer {type(request).__name__} requests")
 
     def charged(self) -> Spent:
         """What has been spent since this was last asked, on answers and on attempts; kept with the project."""
@@ -107,23 +108,39 @@ class Backend(Component):
 
     def generate(self, requests: Sequence[tuple[Ask, Sequence[int]]]) -> Iterable[Answer | Failed]:
         """Answer each `Ask`; its second part is one seed per draw wanted."""
-        raise TypeError(f"{type(self).__name__} does not generate text")
+        drawn = [
+            [self.submit(replace(ask, n=1), seed) for seed in (seeds if ask.temperature else seeds[:1])]
+            for ask, seeds in requests
+        ]
+        return (_answer(futures, len(seeds)) for futures, (_, seeds) in zip(drawn, requests, strict=True))
 
     def logprobs(self, requests: Sequence[LogProbs]) -> Iterable[TokenLogProbs | Failed]:
         """Score each request's completion tokens."""
-        raise TypeError(f"{type(self).__name__} does not give log-probabilities")
+        return self._submitted(requests)
 
     def choices(self, requests: Sequence[Choices]) -> Iterable[OptionLogProbs | Failed]:
         """Say how likely each request's answer begins with each option."""
-        raise TypeError(f"{type(self).__name__} does not weigh options")
+        return self._submitted(requests)
 
     def rewards(self, requests: Sequence[Rewards]) -> Iterable[AnswerRewards | Failed]:
         """Judge each request's completions."""
-        raise TypeError(f"{type(self).__name__} does not reward answers")
+        return self._submitted(requests)
 
     def embed(self, requests: Sequence[Embed]) -> Iterable[Vectors | Failed]:
         """Embed each request's texts."""
-        raise TypeError(f"{type(self).__name__} does not embed text")
+        return self._submitted(requests)
+
+    def _submitted(self, requests: Sequence[Any]) -> Iterator[Any]:
+        futures = [self.submit(request, 0) for request in requests]
+        return (future.result() for future in futures)
+
+
+def _answer(drawn: Sequence[Future[Any]], count: int) -> Answer | Failed:
+    """The answer of `count` draws; one that was drawn greedily stands for all."""
+    replies: list[Answer | Failed] = [future.result() for future in drawn]
+    failed = next((reply for reply in replies if isinstance(reply, Failed)), None)
+    completions = [reply.completions[0] for reply in replies if isinstance(reply, Answer)]
+    return failed or Answer([completions[number % len(completions)] for number in range(count)])
 
 
 class Executor(Component):

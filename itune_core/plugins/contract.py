@@ -45,7 +45,7 @@ EASY_METHODS: Mapping[str, tuple[str, ...]] = {
 }
 """What an author writes where the hook itself is not overridden. A backend defines any of :data:`ANSWERS`."""
 
-ANSWERS = ("generate", "logprobs", "rewards", "embed")
+ANSWERS = ("generate", "logprobs", "choices", "rewards", "embed", "submit")
 
 
 def check_component(loaded: object, entry: Entry) -> type[Component]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -13,7 +13,6 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 from itune_backends.remote import answers, wire
 from itune_backends.remote.spending import Price, Spending
 from itune_core.api import (
-    Answer,
     Ask,
     Backend,
     Choices,
@@ -22,14 +21,11 @@ from itune_core.api import (
     LogProbs,
     ModelError,
     ModelSource,
-    OptionLogProbs,
     Reply,
     Request,
     Runtime,
     Secret,
     Spent,
-    TokenLogProbs,
-    Vectors,
 )
 
 if TYPE_CHECKING:
@@ -172,27 +168,6 @@ class OpenAI(Backend):
         assert self._client is not None, "it is not open"
         return self._client.start(self._client.answered(self._reply(request, seed)))
 
-    def generate(self, requests: Sequence[tuple[Ask, Sequence[int]]]) -> Iterator[Answer | Failed]:
-        """Answer each question, with one draw a seed; at temperature 0 all draws are the same one, asked for once."""
-        draws = [[self.submit(ask, seed) for seed in _different(ask, seeds)] for ask, seeds in requests]
-        for (_, seeds), futures in zip(requests, draws, strict=True):
-            replies = [future.result() for future in futures]
-            failed = next((reply for reply in replies if isinstance(reply, Failed)), None)
-            drawn = [reply.completions[0] for reply in replies if isinstance(reply, Answer)]
-            yield failed or Answer([drawn[number % len(drawn)] for number in range(len(seeds))])
-
-    def logprobs(self, requests: Sequence[LogProbs]) -> Iterator[TokenLogProbs | Failed]:
-        """Score each request's completion, where the server can."""
-        return self._each(requests)
-
-    def choices(self, requests: Sequence[Choices]) -> Iterator[OptionLogProbs | Failed]:
-        """Say how likely each request's answer begins with each option."""
-        return self._each(requests)
-
-    def embed(self, requests: Sequence[Embed]) -> Iterator[Vectors | Failed]:
-        """Embed each request's texts."""
-        return self._each(requests)
-
     def charged(self) -> Spent:
         """What the server has counted since this was last asked, of answers of no use too."""
         return self._spending.news()
@@ -208,10 +183,6 @@ class OpenAI(Backend):
         if cost is not None:
             figures["cost"] = cost
         return {**figures, "concurrency": self._client.admission.limit.size}
-
-    def _each(self, requests: Sequence[Any]) -> Iterator[Any]:
-        futures = [self.submit(request, 0) for request in requests]
-        return (future.result() for future in futures)
 
     async def _reply(self, request: Request, seed: int) -> Reply:
         """The reply to `request`; every kind of request has its call and its reader."""
@@ -248,7 +219,3 @@ class OpenAI(Backend):
         whole = await self._client.ask(wire.scored(model, both, extra, whole=True), read_scored)
         prompt = await self._client.ask(wire.scored(model, request.prompt, extra, whole=False), read_scored)
         return answers.after(prompt, whole)
-
-
-def _different(ask: Ask, seeds: Sequence[int]) -> Sequence[int]:
-    return seeds if ask.temperature else seeds[:1]

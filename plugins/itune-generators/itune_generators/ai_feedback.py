@@ -34,12 +34,12 @@ from itune_core.api import (
     hookimpl,
     preference,
 )
-from itune_generators.carrying import CARRIED
-from itune_generators.choosing.figures import reported
+from itune_generators.asking.line_sets import line_set
+from itune_generators.asking.prompting import Prompted
 from itune_generators.feedback.answers import DRAWN, GIVEN, Pair, PairSettings, Turns, pairs
 from itune_generators.feedback.orders import Look, averaged, clamped
-from itune_generators.feedback.principles import read_principles
-from itune_generators.prompting import Prompted
+from itune_generators.recording.carrying import CARRIED
+from itune_generators.recording.figures import reported
 
 NAME = "ai_feedback"
 
@@ -122,13 +122,13 @@ class AiFeedback(Prompted, Generator):
     @cached_property
     def _principles(self) -> list[str]:
         path = self.config.principles
-        return read_principles(path, self.config.drawn) if path is not None else []
+        return line_set(None, path, least=self.config.drawn) if path is not None else []
 
     def generate(self, record: Record, rng: random.Random) -> PyGenerator[Any, Any, Drop | None]:
         """Ask for the answers, then for all comparisons at once; yield a preference for each pair.
 
         Raises:
-            DataError: ``E-DATA-035`` a prompt cannot be used; ``E-GEN-041`` nor can the principles.
+            DataError: ``E-DATA-035`` a prompt cannot be used; ``E-GEN-030`` nor can the principles.
             RowError: ``E-GEN-032``, ``E-GEN-042``, ``E-GEN-043``; ``E-DATA-033`` the prompt cannot be rendered;
                 ``E-DATA-010`` what the policy wrote is no text.
         """

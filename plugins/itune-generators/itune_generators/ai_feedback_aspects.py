@@ -28,13 +28,13 @@ from itune_core.api import (
     message,
     ranking,
 )
-from itune_generators.carrying import CARRIED
+from itune_generators.asking.prompting import Prompted, PromptedConfig
+from itune_generators.asking.structured import structured
+from itune_generators.asking.together import succeeded, together
 from itune_generators.feedback.aggregation import mean_rating, shuffled, unshuffled
 from itune_generators.feedback.answers import text, unusable
 from itune_generators.feedback.forms import Critique, Rated, RatedIfApplicable, number, ratings_of
-from itune_generators.prompting import Prompted, PromptedConfig
-from itune_generators.structured import structured
-from itune_generators.together import succeeded, together
+from itune_generators.recording.carrying import CARRIED
 
 NAME = "ai_feedback_aspects"
 

@@ -24,12 +24,12 @@ from itune_core.api import (
     Rejected,
     preference,
 )
-from itune_generators.carrying import CARRIED
+from itune_generators.asking.prompting import Prompted
+from itune_generators.asking.structured import structured
+from itune_generators.asking.together import succeeded, together
 from itune_generators.feedback.answers import DRAWN, GIVEN, Pair, PairSettings, Turns, pairs
 from itune_generators.feedback.flips import flipped
-from itune_generators.prompting import Prompted
-from itune_generators.structured import structured
-from itune_generators.together import succeeded, together
+from itune_generators.recording.carrying import CARRIED
 
 Wording = Literal["brief", "reasoned", "strict"]
 

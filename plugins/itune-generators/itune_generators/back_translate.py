@@ -24,10 +24,10 @@ from itune_core.api import (
     message,
     parts,
 )
-from itune_generators.carrying import carried
-from itune_generators.instructions import instruction
-from itune_generators.prompting import Prompted, PromptedConfig
-from itune_generators.quoting import quotes
+from itune_generators.asking.prompting import Prompted, PromptedConfig
+from itune_generators.reading.instructions import instruction
+from itune_generators.reading.quoting import quotes
+from itune_generators.recording.carrying import carried
 
 
 class BackTranslate(Prompted, Generator):

@@ -24,9 +24,9 @@ from itune_core.api import (
     hookimpl,
     ranking,
 )
-from itune_generators.carrying import CARRIED
-from itune_generators.choosing.figures import mean, reported
 from itune_generators.choosing.rewarding import Rewarding, RewardSettings
+from itune_generators.recording.carrying import CARRIED
+from itune_generators.recording.figures import mean, reported
 
 NAME = "best_of_n"
 

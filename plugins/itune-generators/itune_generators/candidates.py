@@ -25,7 +25,7 @@ from itune_core.api import (
     message,
     ranking,
 )
-from itune_generators.carrying import CARRIED
+from itune_generators.recording.carrying import CARRIED
 
 
 class Candidates(Generator):

@@ -27,10 +27,10 @@ from itune_core.api import (
     parts,
     preference,
 )
-from itune_generators.carrying import carried
-from itune_generators.line_sets import line_set
-from itune_generators.prompting import Prompted, PromptedConfig
-from itune_generators.quoting import quotes
+from itune_generators.asking.line_sets import line_set
+from itune_generators.asking.prompting import Prompted, PromptedConfig
+from itune_generators.reading.quoting import quotes
+from itune_generators.recording.carrying import carried
 
 
 class Constitutional(Prompted, Generator):

@@ -25,10 +25,10 @@ from itune_core.api import (
     conversation,
     message,
 )
-from itune_generators.carrying import carried
-from itune_generators.explaining import apart
-from itune_generators.line_sets import line_set
-from itune_generators.prompting import Language
+from itune_generators.asking.line_sets import line_set
+from itune_generators.asking.prompting import Language
+from itune_generators.reading.explaining import apart
+from itune_generators.recording.carrying import carried
 
 SystemText = Annotated[str, StringConstraints(min_length=1)]
 

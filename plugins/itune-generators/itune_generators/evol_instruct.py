@@ -26,9 +26,9 @@ from itune_core.api import (
     message,
 )
 from itune_filters import Parent, evolution_failure, judged_equal
-from itune_generators.carrying import carried
+from itune_generators.asking.prompting import Prompted, PromptedConfig
 from itune_generators.evolving.reading import evolved_in
-from itune_generators.prompting import Prompted, PromptedConfig
+from itune_generators.recording.carrying import carried
 
 Operation = Literal["constraints", "deepening", "concretizing", "reasoning", "complicating", "breadth"]
 OPERATIONS: list[Operation] = ["constraints", "deepening", "concretizing", "reasoning", "complicating", "breadth"]

@@ -11,10 +11,10 @@ from pydantic import Field
 
 from itune_core.api import Context, Created, Drop, Failed, Inputs, Kind, Record, Rejected, hookimpl
 from itune_generators.choosing.acceptance import acceptance_rate, accepted
-from itune_generators.choosing.figures import mean, reported
 from itune_generators.choosing.pairing import KNOCKOUT, Knockout, paired
 from itune_generators.choosing.preferring import LABELS, Labels, preferences
 from itune_generators.choosing.rewarding import Rewarding, RewardSettings
+from itune_generators.recording.figures import mean, reported
 
 NAME = "rejection_sampling"
 

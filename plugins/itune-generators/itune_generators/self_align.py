@@ -23,8 +23,8 @@ from itune_core.api import (
 )
 from itune_generators.aligning.engraving import engraved
 from itune_generators.aligning.marks import MARKS
-from itune_generators.carrying import carried
-from itune_generators.prompting import Prompted, PromptedConfig
+from itune_generators.asking.prompting import Prompted, PromptedConfig
+from itune_generators.recording.carrying import carried
 
 
 class SelfAlign(Prompted, Generator):

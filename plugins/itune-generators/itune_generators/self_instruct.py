@@ -31,11 +31,11 @@ from itune_core.api import (
     records,
 )
 from itune_filters import instruction_fault
+from itune_generators.asking.prompting import Prompted, PromptedConfig
 from itune_generators.bootstrapping.filling import filled
 from itune_generators.bootstrapping.instances import MARKS, input_first, output_first
 from itune_generators.bootstrapping.listing import is_classification, one_line, tasks_in
 from itune_generators.bootstrapping.pool import Pool, Task, Tokens, parents
-from itune_generators.prompting import Prompted, PromptedConfig
 
 ASKED = 8
 """Tasks that a model is asked for at a time."""

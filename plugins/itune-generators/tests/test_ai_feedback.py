@@ -168,7 +168,7 @@ def test_labels_are_averaged_over_drawn_principles(tmp_path: Path) -> None:
     assert len(seen) == 3  # of thirty records, not all draw alike
     again, _ = feed_back(source, tmp_path, reply, principles=str(path), drawn=2)
     assert [item.record for _, item in again] == [item.record for _, item in made]
-    with pytest.raises(DataError, match="E-GEN-041"):
+    with pytest.raises(DataError, match="E-GEN-030"):
         feed_back(source, tmp_path, reply, principles=str(path), drawn=4)
 
 

@@ -27,8 +27,8 @@ from itune_core.api import (
 )
 from itune_core.testing import BenchContext
 from itune_generators.back_translate import BackTranslate
-from itune_generators.instructions import instruction
-from itune_generators.quoting import LONG, quotes
+from itune_generators.reading.instructions import instruction
+from itune_generators.reading.quoting import LONG, quotes
 
 TEXT = "Soak the beans overnight, then simmer them for an hour.\n"
 

@@ -31,8 +31,8 @@ from itune_core.api import (
     prompt,
 )
 from itune_core.testing import BenchContext
+from itune_generators.asking.line_sets import line_set
 from itune_generators.constitutional import Constitutional
-from itune_generators.line_sets import line_set
 
 QUESTION = "How do I get my neighbour to stop playing the drums?"
 ASKED = prompt([message("system", "Be brief."), message("user", QUESTION)], task="advice")

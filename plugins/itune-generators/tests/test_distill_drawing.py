@@ -30,9 +30,9 @@ from itune_core.api import (
     prompt,
 )
 from itune_core.testing import BenchContext
+from itune_generators.asking.line_sets import line_set
 from itune_generators.distill import Distill
-from itune_generators.explaining import MARKS, apart
-from itune_generators.line_sets import line_set
+from itune_generators.reading.explaining import MARKS, apart
 
 
 def first_asked(number: int, **settings: Any) -> Ask:

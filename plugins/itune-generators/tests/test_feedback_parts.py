@@ -5,19 +5,16 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from itune_core.api import DataError
 from itune_generators.feedback.aggregation import mean_rating, shuffled, unshuffled
 from itune_generators.feedback.flips import flipped
 from itune_generators.feedback.forms import Critique, number, ratings_of
 from itune_generators.feedback.orders import Look, averaged
-from itune_generators.feedback.principles import read_principles
 
 SHARES = st.floats(0, 1)
 LOOKS = st.lists(st.builds(Look, SHARES, SHARES), min_size=1, max_size=8)
@@ -138,21 +135,3 @@ def test_there_is_an_entry_for_each_answer() -> None:
 def test_a_score_of_one_stays_one() -> None:
     """In UltraFeedback 2,628 answers with 1 had become 10: scores of at most 1 were taken for fractions of ten."""
     assert Critique.model_validate_json('{"critique": "Wrong.", "overall": 1}', strict=True).overall == 1
-
-
-def test_principles_are_lines(tmp_path: Path) -> None:
-    path = tmp_path / "principles.txt"
-    path.write_text("# ours\nBe kind.\n\n  Be brief. \n친절하게 답하세요.\n", "utf-8")
-    assert read_principles(str(path), 3) == ["Be kind.", "Be brief.", "친절하게 답하세요."]
-    with pytest.raises(DataError, match="E-GEN-041"):
-        read_principles(str(path), 4)
-
-
-@pytest.mark.parametrize("content", [b"", b"# nothing\n", b"\xff\xfe\n", b"Be kind.\nBe kind.\n"])
-def test_principles_that_cannot_be_used(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "principles.txt"
-    path.write_bytes(content)
-    with pytest.raises(DataError, match="E-GEN-041"):
-        read_principles(str(path), 1)
-    with pytest.raises(DataError, match="E-GEN-041"):
-        read_principles(str(tmp_path / "none.txt"), 1)

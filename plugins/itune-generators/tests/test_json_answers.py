@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 
-from itune_generators.json_answers import UnreadableError, read
+from itune_generators.asking.json_answers import UnreadableError, read
 
 
 class Rated(BaseModel):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from itune_core.api import DataError
-from itune_generators.line_sets import line_set
+from itune_generators.asking.line_sets import line_set
 
 BUILT_IN = sorted(
     str(path.relative_to(root)).removesuffix(".txt")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from itune_core.api import DataError, InputFile, RowError
-from itune_generators.prompting import Prompted, PromptedConfig
+from itune_generators.asking.prompting import Prompted, PromptedConfig
 
 
 class Asking(Prompted):

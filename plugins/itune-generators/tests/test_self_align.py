@@ -16,7 +16,7 @@ from itune_core.api import Answer, Ask, Completion, Created, Drop, Kind, Prompt,
 from itune_core.testing import BenchContext
 from itune_generators.aligning.engraving import Engraved, before_repeat, engraved
 from itune_generators.aligning.marks import MARKS, Marks
-from itune_generators.prompting import Language
+from itune_generators.asking.prompting import Language
 from itune_generators.self_align import SelfAlign
 
 NAMES = (

@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict
 
 from itune_core.api import Answer, Ask, Completion, Failed, Message, Reply, Request, message
 from itune_core.testing import BenchContext
-from itune_generators.complaints import complaint
-from itune_generators.prompting import Language
-from itune_generators.structured import structured
-from itune_generators.together import together
+from itune_generators.asking.complaints import complaint
+from itune_generators.asking.prompting import Language
+from itune_generators.asking.structured import structured
+from itune_generators.asking.together import together
 
 GOOD = '{"city": "Ulsan", "people": 1100000}'
 

@@ -30,7 +30,7 @@ from itune_core.engine.journal import Journal
 from itune_core.engine.serving import Served, Serving
 from itune_core.testing import BenchContext
 from itune_generators.ai_feedback_noisy import AiFeedbackNoisy
-from itune_generators.json_answers import UnreadableError
+from itune_generators.asking.json_answers import UnreadableError
 
 COUNT = 500
 
@@ -107,7 +107,7 @@ def test_a_better_reader_reads_500_old_answers_without_one_request(
 ) -> None:
     first = Annotator(None)
     with monkeypatch.context() as patched:
-        patched.setattr("itune_generators.structured.read", old_reader)
+        patched.setattr("itune_generators.asking.structured.read", old_reader)
         before = run(tmp_path, first)
     assert sum(isinstance(item, Created) for item in before) == COUNT // 5
     assert first.asked == COUNT + COUNT * 4 // 5  # those that it could not read were asked for once more

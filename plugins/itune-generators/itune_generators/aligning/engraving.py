@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from itune_core.api import Drop
 from itune_generators.aligning.marks import Marks
-from itune_generators.quoting import quotes
+from itune_generators.reading.quoting import quotes
 
 _CLAUSE = re.compile(r"(?<=[\n.?!;:,`。？！；：、，])")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from itune_generators.prompting import Language
+from itune_generators.asking.prompting import Language
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from itune_core.api import Rejected
-from itune_generators.prompting import Language
+from itune_generators.asking.prompting import Language
 
 
 class Instance(NamedTuple):

@@ -10,9 +10,9 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from itune_core.api import Created, Drop, Record, Rejected, preference
-from itune_generators.carrying import CARRIED
 from itune_generators.choosing.pairing import Pair
 from itune_generators.choosing.rewarding import Candidate
+from itune_generators.recording.carrying import CARRIED
 
 Labels = Literal["hard", "soft"]
 LABELS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from itune_generators.instructions import instruction
+from itune_generators.reading.instructions import instruction
 
 _TAGGED = re.compile(r"<instruction>(.*?)(?:</instruction>)?", re.DOTALL)
 

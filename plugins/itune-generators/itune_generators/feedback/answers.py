@@ -22,7 +22,7 @@ from itune_core.api import (
     message,
     parts,
 )
-from itune_generators.prompting import PromptedConfig
+from itune_generators.asking.prompting import PromptedConfig
 
 Turns = Sequence[Message]
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from itune_core.api import DataError
 
 
-def line_set(name: str, path: str | None = None, *, least: int = 1) -> list[str]:
+def line_set(name: str | None, path: str | None = None, *, least: int = 1) -> list[str]:
     """The texts of a set, in the order of the file.
 
     Blank lines and lines that begin with ``#`` are left out, and so is white space at either end of a line.
 
     Args:
-        name: of the built-in set: ``prompts/NAME.txt`` of this package.
+        name: of the built-in set, ``prompts/NAME.txt`` of this package; None: there is none, and a path must be given.
         path: a file in its place, in UTF-8.
         least: how many texts there must be.
 
@@ -22,7 +22,7 @@ def line_set(name: str, path: str | None = None, *, least: int = 1) -> list[str]
         DataError: ``E-GEN-030`` it cannot be read, holds fewer than `least` texts, or one twice.
     """
     try:
-        place = files(__package__) / "prompts" / f"{name}.txt" if path is None else Path(path)
+        place = files("itune_generators") / "prompts" / f"{name}.txt" if path is None else Path(path)
         lines = [line.strip() for line in place.read_text("utf-8").splitlines()]
     except (OSError, ValueError) as error:
         raise _unusable(path, str(error)) from error

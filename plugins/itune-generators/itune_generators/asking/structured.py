@@ -10,9 +10,9 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from itune_core.api import Answer, Ask, Prompt, RowError, message
-from itune_generators.complaints import complaint
-from itune_generators.json_answers import UnreadableError, read
-from itune_generators.prompting import Language
+from itune_generators.asking.complaints import complaint
+from itune_generators.asking.json_answers import UnreadableError, read
+from itune_generators.asking.prompting import Language
 
 Found = TypeVar("Found", bound=BaseModel)
 
@@ -23,8 +23,8 @@ _SHOWN = 200
 def structured(ask: Ask, model: type[Found], *, language: Language = "en") -> Generator[Ask, Answer, Found]:
     """Ask for a JSON object and read it; use with ``yield from``.
 
-    The answer is read as :func:`~itune_generators.json_answers.read` does. Where it cannot be, the model is shown its
-    answer and what is wrong with it, and asked once more. Both answers are in the journal before they are read, and
+    The answer is read as :func:`~itune_generators.asking.json_answers.read` does. Where it cannot be, the model is
+    shown its answer and what is wrong with it, and asked once more. Both answers are in the journal before they are read, and
     what is said of the first does not depend on the reader, so one that understands more of them asks nothing again.
 
     Args:
@@ -71,7 +71,7 @@ def _whole(answer: Answer) -> bool:
 def _again(ask: Ask, bad: Answer, model: type[BaseModel], language: Language) -> Ask:
     """The conversation that goes on: what was answered, what is wrong with it, and what it must look like."""
     wrong = complaint(bad.text, model, whole=_whole(bad))
-    prompt = Prompt.read(__package__, f"structured/{language}/again", None, frozenset({"complaint", "schema"}))
+    prompt = Prompt.read("itune_generators", f"structured/{language}/again", None, frozenset({"complaint", "schema"}))
     [turn] = prompt.turns(complaint=wrong, schema=json.dumps(ask.schema, ensure_ascii=False))
     turns = list(ask.messages)
     if bad.text.strip():

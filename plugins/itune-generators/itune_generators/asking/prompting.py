@@ -42,7 +42,7 @@ class Prompted:
         folder = f"{self.method}/{self.config.language}"
         return {
             name: _turns(
-                Prompt.read(__package__, f"{folder}/{name}", self.config.prompts.get(name), gives),
+                Prompt.read("itune_generators", f"{folder}/{name}", self.config.prompts.get(name), gives),
                 self.config.prompts.get(name),
                 gives,
             )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from itune_core.api import RowError
-from itune_generators.prompting import Language
+from itune_generators.asking.prompting import Language
 
 MARKS: Mapping[Language, str] = {"en": "Answer:", "ko": "답:", "ja": "答え："}
 """What the line of the result begins with, as the built-in system prompts ask for it."""

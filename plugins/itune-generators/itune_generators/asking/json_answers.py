@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from itune_generators.complaints import errors_of
+from itune_generators.asking.complaints import errors_of
 
 Found = TypeVar("Found", bound=BaseModel)
 

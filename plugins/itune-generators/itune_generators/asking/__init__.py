@@ -1,0 +1,1 @@
+"""How models are asked: in words, in JSON, several things at once."""
