@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from queue import SimpleQueue
 from typing import Any
 
 from itune_core.api.asking import Reply, Request
@@ -71,6 +72,7 @@ class Serving:
         self._askers: dict[str, list[Question]] = {}  # by key: who waits for that answer
         self._held: dict[tuple[str, type[Request]], list[Entry]] = defaultdict(list)  # until there is a batch
         self._sent: dict[Future[Reply | Failed], Entry] = {}
+        self._done: SimpleQueue[Future[Reply | Failed]] = SimpleQueue()  # waiting on them all costs what there are
         self._failed: Counter[str] = Counter()  # by code
         self._began: float | None = None  # when the first was asked
         self.asked = self.recalled = 0
@@ -156,11 +158,15 @@ class Serving:
             served.backend.spent = self._journal.spent(served.identity)
             served.backend.open(served.source)
             self._reached.append(model)
-        self._sent[served.backend.submit(entry.request, entry.seed)] = entry
+        future = served.backend.submit(entry.request, entry.seed)
+        self._sent[future] = entry
+        future.add_done_callback(self._done.put)
 
     def _arrived(self) -> Done:
         """Wait for a server's next reply, and take all that are there then."""
-        arrived = wait(self._sent, return_when=FIRST_COMPLETED).done
+        arrived = [self._done.get()]
+        while not self._done.empty():
+            arrived.append(self._done.get())
         errors = [error for future in arrived if (error := future.exception()) is not None]
         if errors:  # whatever else is under way is paid for
             wait(self._sent)

@@ -71,6 +71,9 @@ class Question:
                 raise Refused(400, "it is a number", name)
         if sampling.get("temperature", 1) < 0:
             raise Refused(400, "it is from 0 on", "temperature")
+        streaming = given.get("stream_options") or {}
+        if not isinstance(streaming, dict):
+            raise Refused(400, "it is an object", "stream_options")
         top = integer(given, "top_logprobs", 0, 0, MAX_TOP)
         if top and not given.get("logprobs"):
             raise Refused(400, "it needs `logprobs`", "top_logprobs")
@@ -87,7 +90,7 @@ class Question:
             schema=schema,
             json=as_json,
             stream=bool(given.get("stream")),
-            usage=bool((given.get("stream_options") or {}).get("include_usage")),
+            usage=bool(streaming.get("include_usage")),
         )
 
     @property
@@ -96,10 +99,18 @@ class Question:
 
     @cached_property
     def digest(self) -> bytes:
-        """Of all that decides on the answer: the same text begins it whatever its longest length or its stops."""
+        """Of all that decides on the answer: the same text begins it whatever its longest length or its stops.
+
+        Raises:
+            Refused: it is nested deeper than can be written.
+        """
         drawn = () if self.greedy else (self.sampling, self.seed)
         parts = [self.model, self.messages, *drawn, self.schema, self.json]
-        return hashlib.blake2b(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
+        try:
+            told = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
+        except orjson.JSONEncodeError:  # it writes fewer levels than it reads
+            raise Refused(400, "messages or schema are nested too deep") from None
+        return hashlib.blake2b(told, digest_size=16).digest()
 
     @cached_property
     def last_turn(self) -> str:
@@ -173,7 +184,7 @@ def answer(question: Question, script: Script) -> list[Draw]:
     """The answers to `question`, a function of it and of `script`.
 
     Raises:
-        Refused: no instance of its schema can be found.
+        Refused: no instance of its schema can be found, or it is nested too deep.
     """
     rule = script.find(question.last_turn)
     return [_draw(question, rule, 0 if question.greedy else number) for number in range(question.n)]

@@ -101,7 +101,7 @@ class Reader:
     def _sized_body(self, length: str) -> bytes | None:
         if not (length.isascii() and length.isdigit()):
             raise BadRequest(400, "Content-Length is no number")
-        size = int(length)
+        size = int(length[:20])  # enough to be too large
         if size > MAX_BODY:
             raise BadRequest(413, "the body is too large")
         if len(self._buffer) < size:
@@ -131,6 +131,8 @@ class Reader:
                 return b"".join(parts)
             parts.append(bytes(self._buffer[start : start + size]))
             position = after
+        if len(self._buffer) - position > MAX_HEAD:
+            raise BadRequest(400, "the size of a chunk is too long")
         return None
 
 

@@ -32,6 +32,8 @@ SHALLOW = 4
 DEEP = 32
 LARGE = 10_000
 """Values that are tried before a schema is given up."""
+LONGEST = 100_000
+"""Characters of the longest text that is made."""
 
 ANNOTATIONS = {"title", "description", "default", "examples", "discriminator", "$defs"}
 
@@ -46,7 +48,14 @@ def instance(schema: Any, rng: random.Random) -> Any:
     Raises:
         SchemaError: there is none, or none that can be found here.
     """
-    return _Walk(schema, rng).value(schema, 0)
+    try:
+        return _Walk(schema, rng).value(schema, 0)
+    except SchemaError:
+        raise
+    except (TypeError, ValueError, ArithmeticError) as error:  # what a keyword says is of any type
+        raise SchemaError(f"a keyword says what it cannot: {error}") from error
+    except RecursionError:
+        raise SchemaError("it is nested too deep, or leads to itself") from None
 
 
 class _Walk:
@@ -187,6 +196,8 @@ class _Walk:
         least, most = schema.get("minLength", 0), schema.get("maxLength", math.inf)
         if least > most:
             raise SchemaError("'minLength' is more than 'maxLength'")
+        if least > LONGEST:
+            raise SchemaError(f"'minLength' is more than {LONGEST}")
         text = words(self._rng, self._rng.randint(1, 6))
         while len(text) < least:
             text += f" {words(self._rng, 4)}"

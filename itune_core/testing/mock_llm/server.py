@@ -85,6 +85,7 @@ class MockLLM:
             self.port = ready.result()
         except OSError as error:
             self._thread.join()
+            self._thread = self._loop = self._stop = None
             raise RecipeError(
                 "E-MOCK-006",
                 f"port {self.settings.port} of {HOST} cannot be listened on",

@@ -165,8 +165,9 @@ class Service:
         if not _HOST.fullmatch(request.headers.get("host", "localhost")):
             raise Refused(421, "this server is for 127.0.0.1 alone")
         if self._token is not None:
-            given = request.headers.get("authorization", "").removeprefix("Bearer ")
-            if not hmac.compare_digest(given.encode(), self._token.encode()):
+            scheme, _, given = request.headers.get("authorization", "").partition(" ")
+            right = hmac.compare_digest(given.strip().encode(), self._token.encode())
+            if scheme.lower() != "bearer" or not right:
                 raise Refused(401, "incorrect API key provided", code="invalid_api_key")
 
     def _decide(self, request: Request) -> Reply:

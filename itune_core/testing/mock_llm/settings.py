@@ -82,6 +82,8 @@ class Settings:
         for name in ("latency_ms", "jitter_ms", "drip_ms", "batch_ms", "retry_after"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise RecipeError("E-MOCK-003", f"{name} is {getattr(self, name)}: a number from 0 on is needed")
+        if not 0 <= self.port <= 65535:
+            raise RecipeError("E-MOCK-003", f"port is {self.port}: a number from 0 to 65535 is needed")
         for name in ("max_at_once", "rpm", "tpm"):
             if (limit := getattr(self, name)) is not None and limit < 1:
                 raise RecipeError("E-MOCK-003", f"{name} is {limit}: a number from 1 on is needed, or none")
