@@ -51,7 +51,9 @@ TEST_TOOLS = [
 DOCS_TOOLS = ["sphinx", "myst-parser", "furo", "sphinx-copybutton", "pytest", "trl"]
 BENCHMARKS = ["startup", "plugins", "hooks", "lock", "formatting", "mixing", "quickstart", "overhead"]
 BENCHMARKS += ["sft_vs_trl", "dpo_vs_trl", "objectives_vs_trl", "rrhf_vs_plain", "second_run"]
-BENCHMARKS += ["novelty", "near_duplicates", "text_scores", "diverse", "perplexity"]
+BENCHMARKS += ["novelty", "near_duplicates", "text_scores", "diverse", "perplexity", "generation", "served_requests"]
+# Not among them: task_similarity, sft_vs_llamafactory and generation_vs_distilabel, which must be told of rows or of an
+# environment of their own.
 
 
 def _install_workspace(session: nox.Session, *tools: str) -> None:

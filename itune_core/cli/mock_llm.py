@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-import threading
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Annotated, Any
 
 import typer
@@ -91,12 +91,12 @@ def mock_llm(
         tpm=tpm,
         batch_ms=batch_ms,
     )
-    told = threading.Event()
-    before = {number: signal.signal(number, lambda *_: told.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    told: SimpleQueue[int] = SimpleQueue()  # an Event's lock could be held by what the signal interrupts
+    before = {number: signal.signal(number, lambda got, _: told.put(got)) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with server:
             _say(as_json, {"base_url": server.base_url, "token": server.token, "stats": f"{server.url}/stats"})
-            told.wait()
+            told.get()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

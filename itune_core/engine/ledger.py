@@ -70,6 +70,10 @@ class Ledger:
         else:
             self.fail(item, verdict)
 
+    def flush(self) -> None:
+        """Bring all lines to the file, for whoever reads it before the books are closed."""
+        self._stream.flush()
+
     def _write(self, item: str, outcome: str, reason: str, detail: str) -> None:
         line = {"item": item, "outcome": outcome, "reason": reason, "detail": detail}
         self._stream.write(json.dumps(line, ensure_ascii=True) + "\n")
@@ -98,7 +102,7 @@ class Ledger:
         Raises:
             RunError: ``E-RUN-010`` too many failed; ``E-RUN-011`` an input is missing from the books or stands twice.
         """
-        self._stream.flush()
+        self.flush()
         counts = self.counts
         failed = self.failed.total()
         if failed > max_failed * inputs:

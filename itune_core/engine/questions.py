@@ -5,6 +5,7 @@ A model's answers are kept by entry, so that more draws, more candidates and mor
 
 from __future__ import annotations
 
+import json
 import sys
 from array import array
 from base64 import b64decode, b64encode
@@ -106,7 +107,8 @@ def _asked(request: Ask) -> dict[str, Any]:
     if request.presence_penalty:
         sampling["presence_penalty"] = request.presence_penalty
     if request.schema is not None:
-        sampling["schema"] = request.schema
+        # As text: servers write the fields of an answer in the order of its schema, which a mapping's digest forgets.
+        sampling["schema"] = json.dumps(request.schema, default=dict)
     return {"ask": _plain(request.messages), **sampling}
 
 

@@ -176,6 +176,7 @@ class _Execution:
                 made = EXECUTE[node.stage](job)
                 counts = ledger.settle(made.pop("inputs"), node.max_failed)
             except ItuneError:
+                ledger.flush()
                 self._keep_ledger(node, draft)
                 raise
             finally:

@@ -11,7 +11,7 @@ from itertools import zip_longest
 from queue import SimpleQueue
 from typing import Any
 
-from itune_core.api.asking import Reply, Request
+from itune_core.api.asking import Reply, Request, Spent
 from itune_core.api.models import ModelSource
 from itune_core.api.outcomes import Failed
 from itune_core.api.resources import Backend
@@ -41,9 +41,10 @@ class Served:
 
 @dataclass
 class _Waiting:
-    """A question: the keys of its entries, in order, and the answers that are there."""
+    """A question: the keys of its entries, in order, those without an answer, and the answers that are there."""
 
     keys: Sequence[str]
+    missing: set[str]
     found: dict[str, Any] = field(default_factory=dict)
 
 
@@ -117,7 +118,8 @@ class Serving:
         fresh: dict[str, Entry] = {}
         for question in questions:
             needed = list(self._entries(question))
-            self._waiting[question] = _Waiting([entry.key for entry in needed])
+            keys = [entry.key for entry in needed]
+            self._waiting[question] = _Waiting(keys, set(keys))
             if not needed:
                 done.append(self._finish(question))
             for entry in {entry.key: entry for entry in needed}.values():  # a greedy draw is asked for once
@@ -178,13 +180,16 @@ class Serving:
         """Write replies into the journal, then hand them on. What raised an error gave none."""
         found = {self._sent.pop(future): future.result() for future in list(arrived) if future.exception() is None}
         answers = {entry: kept(reply) for entry, reply in found.items() if not isinstance(reply, Failed)}
-        reached = [self._models[name] for name in self._reached]
+        owed: dict[str, Spent] = {}  # two names may stand for one model
+        for name in self._reached:
+            served = self._models[name]
+            owed[served.identity] = owed.get(served.identity, Spent()) + served.backend.charged()
         self._journal.put(
             [
                 (entry.key, self._models[entry.request.model].identity, entry.question, answer)
                 for entry, answer in answers.items()
             ],
-            {served.identity: served.backend.charged() for served in reached},
+            owed,
         )
         self.asked += len(answers)
         return [done for entry, reply in found.items() for done in self._deliver(entry.key, answers.get(entry, reply))]
@@ -230,7 +235,8 @@ class Serving:
         for question in self._askers.pop(key):
             waiting = self._waiting[question]
             waiting.found[key] = answer
-            if waiting.found.keys() >= set(waiting.keys):
+            waiting.missing.discard(key)
+            if not waiting.missing:
                 done.append(self._finish(question))
         return done
 

@@ -231,3 +231,18 @@ def test_a_model_in_this_process_is_asked_when_nothing_else_can_go_on(journal: J
     finished = list(drive(((key, both(key)) for key in "abc"), serving.exchange))  # type: ignore[arg-type, misc]
     assert [item.result for item in finished] == ["local"] * 3
     assert local.batches == [3]
+
+
+def test_what_two_names_of_one_model_cost_goes_to_one_account(journal: Journal) -> None:
+    """A policy and a judge that differ only in how many requests they are sent at once, say."""
+    backends = {"policy": Server(), "judge": Server()}
+    serving = Serving(lambda name: Served(backends[name], None, "one identity"), journal, lambda *place: 1)
+    Timer(0.05, backends["judge"].reply, [0]).start()
+    serving.exchange([Question(name, 0, _ask(name, name)) for name in backends])
+    backends["policy"].reply(0)
+    serving.exchange([])
+    assert journal.spent("one identity") == Spent(6, 2)
+    for backend in backends.values():  # and what is told of them only together
+        backend.due = Spent(10, 0)
+    serving.close()
+    assert journal.spent("one identity") == Spent(26, 2)

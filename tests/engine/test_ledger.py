@@ -59,3 +59,12 @@ def test_a_remark_stands_in_the_ledger_and_not_in_the_balance(tmp_path: Path) ->
     assert list(ledger.read(tmp_path)) == [
         {"item": "a", "outcome": "used", "reason": "truncated", "detail": "12 tokens were cut off"}
     ]
+
+
+def test_what_was_said_until_a_step_could_not_go_on_is_there_to_read(tmp_path: Path) -> None:
+    """The run keeps a copy then, while the books are open: no line, and no half of one, may wait in a buffer."""
+    with Ledger(tmp_path, "step") as books:
+        for number in range(500):
+            books.drop(str(number), Drop("long", "900 words"))
+        books.flush()
+        assert [line["item"] for line in ledger.read(tmp_path)] == [str(number) for number in range(500)]

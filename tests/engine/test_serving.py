@@ -240,3 +240,12 @@ def test_what_was_answered_under_another_limit_is_asked_again(journal: Journal) 
     for limit, expected in ((100, 1), (50, 2), (100, 2)):
         _all(serving, [Question("a", 0, LogProbs("m", asked, answer, limit))])
         assert len(backend.asked) == expected
+
+
+def test_the_order_of_a_schemas_fields_is_part_of_the_question(journal: Journal) -> None:
+    """A judge that rates before it gives its reasons answers otherwise than one that thinks first."""
+    backend = Echo()
+    for fields in (("reason", "rating"), ("rating", "reason"), ("reason", "rating")):
+        schema = {"type": "object", "properties": {name: {"type": "string"} for name in fields}}
+        _all(_serving(journal, backend), [Question("a", 0, _ask("x", schema=schema))])
+    assert len(backend.asked) == 2

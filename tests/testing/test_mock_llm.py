@@ -177,6 +177,13 @@ def test_json_mode_gives_an_object(mock_llm: Start) -> None:
     assert isinstance(json.loads(text), dict)
 
 
+def nested(times: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {}
+    for _ in range(times):
+        schema = {"properties": {"a": schema}}
+    return schema
+
+
 @pytest.mark.parametrize(
     ("fields", "status", "says"),
     [
@@ -191,11 +198,17 @@ def test_json_mode_gives_an_object(mock_llm: Start) -> None:
         ({"stop": [""]}, 400, "stop"),
         ({"temperature": -1}, 400, "temperature"),
         ({"top_logprobs": 3}, 400, "logprobs"),
+        ({"stream_options": [True]}, 400, "stream_options"),
         ({"response_format": {"type": "xml"}}, 400, "response_format"),
         (
             {"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "string", "pattern": "a"}}}},
             400,
             "'pattern' is not supported",
+        ),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"schema": nested(200)}}},
+            400,
+            "nested too deep",
         ),
     ],
     ids=lambda value: json.dumps(value)[:40] if isinstance(value, dict) else "",
@@ -223,7 +236,8 @@ def test_what_is_not_there_is_not_found(mock_llm: Start) -> None:
 
 def test_only_who_holds_the_token_is_served(mock_llm: Start) -> None:
     server = mock_llm()
-    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Bearer {server.token}x"}):
+    wrong = ("Bearer wrong", f"Bearer {server.token}x", f"Basic {server.token}", str(server.token))
+    for headers in ({}, *({"Authorization": text} for text in wrong)):
         assert httpx.get(f"{server.base_url}/models", headers=headers).status_code == 401
         assert httpx.get(f"{server.url}/stats", headers=headers).status_code == 401
     assert httpx.get(f"{mock_llm(auth=False).base_url}/models").status_code == 200
@@ -313,6 +327,7 @@ def test_a_question_arrives_byte_for_byte(mock_llm: Start) -> None:
         ({"faults": {"429": 0.6, "500": 0.5}}, "E-MOCK-002"),
         ({"latency_ms": -1}, "E-MOCK-003"),
         ({"rpm": 0}, "E-MOCK-003"),
+        ({"port": 65536}, "E-MOCK-003"),
     ],
     ids=str,
 )
@@ -345,6 +360,27 @@ def test_wrong_rules_are_refused(tmp_path: Path, text: str | None, code: str) ->
 def test_a_port_that_is_taken_is_an_error(mock_llm: Start) -> None:
     with pytest.raises(RecipeError, match="E-MOCK-006"):
         MockLLM(port=mock_llm().port).start()
+
+
+def test_files_that_may_not_be_opened_keep_no_server_from_starting(
+    mock_llm: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resource = pytest.importorskip("resource")
+
+    def refuse(kind: int, limits: tuple[int, int]) -> None:
+        raise ValueError("current limit exceeds maximum limit")
+
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (64, 1 << 20))
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    assert texts(ask(mock_llm()))
+
+
+def test_a_server_that_could_not_start_has_counted_nothing_and_stops(mock_llm: Start) -> None:
+    server = MockLLM(port=mock_llm().port)
+    with pytest.raises(RecipeError):
+        server.start()
+    assert server.stats()["requests"] == 0
+    server.stop()
 
 
 def test_the_example_of_the_page_passes_and_its_rules_are_read(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ class MockLLM:
 
 
 def allow_open_files(wanted: int) -> None:
-    """Raise this process' soft limit on open files, as far as it may be raised; where there is none, do nothing."""
+    """Raise the soft limit on open files of this process as far as may be; where that is not at all, do nothing."""
     try:
         import resource
     except ImportError:  # Windows
@@ -154,4 +154,5 @@ def allow_open_files(wanted: int) -> None:
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        with contextlib.suppress(OSError, ValueError):  # a sandbox, or a limit of the system below the hard one
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

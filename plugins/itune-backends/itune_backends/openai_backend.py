@@ -178,7 +178,8 @@ class OpenAI(Backend):
         if self._client is None:
             return {}
         spent, cost = self._spending.now, self._spending.cost
-        figures: dict[str, float] = {name: number for name, number in self._client.counts.items() if number}
+        counts = dict(self._client.counts)  # at once: another thread adds to them
+        figures: dict[str, float] = {name: number for name, number in counts.items() if number}
         figures |= {"prompt_tokens": spent.prompt_tokens, "completion_tokens": spent.completion_tokens}
         if cost is not None:
             figures["cost"] = cost

@@ -125,6 +125,30 @@ def test_a_server_that_asks_to_wait_too_long_is_not_waited_for(
     assert "the server asks to wait 3600 s" in failed.message
 
 
+def test_a_server_that_asks_to_wait_too_long_does_not_hold_up_the_others(
+    reach: Opening, mock_llm: Callable[..., MockLLM]
+) -> None:
+    backend = reach(mock_llm(first=["429"], retry_after=3600), retry_for=600.0, max_concurrency=1)
+    futures = [backend.submit(ask(number), 0) for number in range(3)]
+    assert [type(future.result(timeout=20)) for future in futures] == [Failed, Answer, Answer]
+
+
+def test_who_rests_before_another_try_is_woken_when_all_ends(
+    reach: Opening, mock_llm: Callable[..., MockLLM], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("itune_backends.remote.trying._BACKOFF", lambda state: 300.0)
+    backend = reach(mock_llm(first=["500"]), max_tokens=1)
+    resting = backend.submit(ask(1), 0)
+    while not backend.figures().get("refused_500"):
+        time.sleep(0.01)
+    assert isinstance(backend.submit(ask(2), 0).result(timeout=20), Answer)
+    assert not resting.done()
+    for future in (backend.submit(ask(3), 0), resting):
+        error = future.exception(timeout=20)
+        assert isinstance(error, ModelError)
+        assert error.code == "E-BACKEND-023"
+
+
 def test_a_server_that_has_stopped_answering_ends_the_step(reach: Opening, mock_llm: Callable[..., MockLLM]) -> None:
     server = mock_llm(faults={"500": 1.0})
     backend = reach(server, max_retries=0)

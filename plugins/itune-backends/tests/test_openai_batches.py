@@ -131,6 +131,60 @@ def test_a_run_that_was_killed_finds_its_batch_again(batched: Opening, mock_llm:
     assert batches(server) == 3
 
 
+def test_what_a_batch_answered_before_it_was_cancelled_is_not_asked_again(
+    batched: Opening, mock_llm: Callable[..., MockLLM]
+) -> None:
+    server = mock_llm(batch_ms=1000)
+    killed = batched(server)
+    for number in range(20):
+        killed.submit(ask(number), number)
+    while not batches(server):
+        time.sleep(0.02)
+    killed.close()
+    time.sleep(0.6)
+    head = {"Authorization": f"Bearer {server.token}"}
+    [batch] = httpx.get(f"{server.base_url}/batches", headers=head).json()["data"]
+    httpx.post(f"{server.base_url}/batches/{batch['id']}/cancel", headers=head)
+    httpx.get(f"{server.base_url}/batches/{batch['id']}", headers=head)
+    assert 0 < server.stats()["questions"] < 20
+    assert all(isinstance(reply, Answer) for reply in answered(batched(server), range(20)))
+    assert batches(server) == 2
+    assert server.stats()["answered_again"] == 0
+
+
+def test_draws_are_drawn_apart_where_no_seed_is_sent(batched: Opening, mock_llm: Callable[..., MockLLM]) -> None:
+    server = mock_llm()
+    backend = batched(server, extra={"seed": None})
+    replies = [backend.submit(ask(), number).result(timeout=30) for number in (1, 2)]
+    futures = [backend.submit(ask(), number) for number in range(3, 7)]
+    replies += [future.result(timeout=30) for future in futures]
+    assert all(isinstance(reply, Answer) for reply in replies)
+    assert server.stats()["answered"] == 6
+
+
+def test_two_who_wait_for_a_line_that_is_of_no_use_both_ask_anew(
+    batched: Opening, mock_llm: Callable[..., MockLLM]
+) -> None:
+    backend = batched(mock_llm())
+    real, read_before = backend._client.counted, []  # type: ignore[union-attr]
+
+    def counted(body: Any, read: Any, tokens: float = 0.0) -> Any:
+        read_before.append(body)
+        return real(body if len(read_before) > 2 else {"choices": []}, read, tokens)
+
+    backend._client.counted = counted  # type: ignore[union-attr,method-assign,assignment]
+    futures = [backend.submit(ask(), 1) for _ in range(2)]
+    assert [type(future.result(timeout=30)) for future in futures] == [Answer, Answer]
+
+
+def test_an_error_of_ours_leaves_nobody_waiting(
+    batched: Opening, mock_llm: Callable[..., MockLLM], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("itune_backends.remote.batches._parts", lambda lines: 1 / 0)
+    future = batched(mock_llm()).submit(ask(), 0)
+    assert isinstance(future.exception(timeout=30), ZeroDivisionError)
+
+
 def test_a_batch_whose_creation_was_not_heard_of_is_not_made_twice(
     batched: Opening, mock_llm: Callable[..., MockLLM]
 ) -> None:

@@ -57,6 +57,15 @@ def test_how_long_to_wait_is_read_as_seconds_or_as_a_date(written: str, seconds:
     assert caught.value.after == seconds
 
 
+def test_half_a_character_at_the_end_of_an_answer_can_be_stored() -> None:
+    """JSON's escapes may name half of a pair: of an answer that hit max_tokens in an emoji, say."""
+    sent = r'{"choices": [{"message": {"content": "Yes \ud83d"}, "finish_reason": "length"}]}'
+    text = answers.answer(json_object(sent.encode()), ASK).text
+    assert text == "Yes \ufffd"
+    whole = body("\U0001f600 \u263a")
+    assert answers.answer(whole, ASK).text == "\U0001f600 \u263a"
+
+
 @pytest.mark.parametrize("status", [400, 413, 415, 422])
 def test_a_request_that_is_refused_says_why(status: int) -> None:
     with pytest.raises(Refusal) as caught:
@@ -137,7 +146,10 @@ def test_a_stop_string_that_a_server_leaves_in_is_cut_off() -> None:
     assert (said_.text, said_.finish) == ("One. ", "stop")
 
 
-@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": None}, {"prompt_tokens": -1}, {"prompt_tokens": True}])
+@pytest.mark.parametrize(
+    "usage",
+    [None, {}, {"prompt_tokens": None}, {"prompt_tokens": -1}, {"prompt_tokens": True}, {"prompt_tokens": 10**30}],
+)
 def test_what_is_not_counted_is_not_guessed(usage: Any) -> None:
     assert answers.usage({"usage": usage}) is None
     assert answers.usage({"usage": {"prompt_tokens": 4, "total_tokens": 4}}) == Spent(4, 0)

@@ -45,7 +45,8 @@ class BestOfN(Rewarding):
 
     How far the choice can be from the policy that drew the n candidates is bounded: ``KL <= log n - (n - 1) / n``, in
     nats, whatever the reward, ties included. ``meta`` has it for each record, ``{"best_of_n": {"n": 16, "reward":
-    of the best, "mean_reward": of all, "kl_bound": 1.835}}``, and the progress at the end of the step their means.
+    of the best, "mean_reward": of all, "kl_bound": 1.835}}``, and the progress at the end of the step their means. In a
+    conversation ``meta`` also names the ``model`` that wrote the answer, if the candidate does.
 
     Dropped: ``no-candidates``. Failed: ``E-GEN-010`` a candidate has no score and nobody judges it, ``E-GEN-011`` a
     reward is no finite number, or the function raised ValueError; and records that the reward model cannot judge.
@@ -94,13 +95,16 @@ class BestOfN(Rewarding):
             "mean_reward": mean(rewards),
             "kl_bound": kl_bound(len(rewards)),
         }
-        common = {**record.take(CARRIED), "meta": json.dumps({NAME: told})}
         if self.config.keep == "best":
-            talk = conversation([*record["prompt"], *candidates[order[0]]["completion"]], **common)
-            yield Created(talk, parents=[record["id"]])
+            best = candidates[order[0]]
+            wrote = {} if best["model"] is None else {"model": best["model"]}
+            meta = json.dumps({**wrote, NAME: told}, ensure_ascii=False)
+            turns = [*record["prompt"], *best["completion"]]
+            yield Created(conversation(turns, **record.take(CARRIED), meta=meta), parents=[record["id"]])
         else:
             scored = [{**candidates[place], "score": rewards[place]} for place in order]
-            yield Created(ranking(record["prompt"], scored, **common), parents=[record["id"]])
+            made = ranking(record["prompt"], scored, **record.take(CARRIED), meta=json.dumps({NAME: told}))
+            yield Created(made, parents=[record["id"]])
         return None
 
 

@@ -108,6 +108,8 @@ class Constitutional(Prompted, Generator):
         drawn = rng.sample(self._principles, self.config.rounds)
         if answers:
             first = answers[0][-1]["content"]
+            if not first.strip():  # it only calls a tool
+                return Drop("empty-answer", "the answer is blank")
         else:
             written = yield from self._written(turns, "answer")
             if isinstance(written, Drop):

@@ -27,7 +27,7 @@ from itune_core.api import (
 )
 from itune_filters import Parent, evolution_failure, judged_equal
 from itune_generators.asking.prompting import Prompted, PromptedConfig
-from itune_generators.evolving.reading import evolved_in
+from itune_generators.evolving.reading import COPIED, evolved_in
 from itune_generators.recording.carrying import carried
 
 Operation = Literal["constraints", "deepening", "concretizing", "reasoning", "complicating", "breadth"]
@@ -42,15 +42,16 @@ class EvolInstruct(Prompted, Generator):
     requirement), `deepening`, `concretizing`, `reasoning` (more steps of thought), `complicating` (data to work on: a
     table, code, a formula) or, in breadth, `breadth` (a new and rarer instruction of the same field). What is written
     is judged by WizardLM's four rules, answered, and judged again; then it is a conversation, made from the instruction
-    it was written after, and the next round evolves it. A failed one is put back: the next round tries another
-    operation on the same instruction. So there are at most `rounds` records for each instruction, a chain that every
+    it was written after, and the next round evolves it. A failed one is put back: the next round draws an operation
+    anew, for the same instruction. So there are at most `rounds` records for each instruction, a chain that every
     record of it names its parent in, from the input record on.
 
     Failed evolutions stand in the ledger as rejected:
 
     - ``no-information-gain``: it is the instruction word for word, or `judge` calls both equal. Without a `judge` it is
       not asked; in the paper the model itself judges.
-    - ``sorry``, ``only-stop-words``, ``copied-prompt-words``: as in ``filters/evol-elimination``.
+    - ``sorry``, ``only-stop-words``, ``copied-prompt-words``: as in ``filters/evol-elimination``; besides its words,
+      those by which answers to the built-in prompts give them away ("New instruction:", a tag).
     - ``cut-off``: instruction or answer hit `max_tokens`. With ``unfinished: keep`` a cut answer is kept.
     - ``empty``: instruction or answer has no text; ``not-text``: it holds a character that no text may hold.
     - ``no-verdict``: the judge says neither equal nor different.
@@ -130,7 +131,7 @@ class EvolInstruct(Prompted, Generator):
         text = instruction["content"]
         if text.split() == parent.prompt.split():
             return Drop("no-information-gain", "it is the instruction word for word")
-        if failure := evolution_failure(text, None, lambda: [parent]):
+        if failure := evolution_failure(text, None, lambda: [parent], copied=COPIED):
             return failure
         if self.config.judge is not None:
             asked = self.asked("equal", parent=parent.prompt, evolved=text)

@@ -109,8 +109,10 @@ class SelfInstruct(Prompted, Generator):
 
     Columns: `language`; ``meta`` has `model`, `task` (its number, from 0) and `classification`.
 
-    Source: arXiv:2212.10560 and https://github.com/yizhongw/self-instruct, whose defaults these are. There a task that
-    brings no clear yes is none of classification; here it is rejected. The prompts are this package's own.
+    Source: arXiv:2212.10560 and https://github.com/yizhongw/self-instruct, whose defaults these are, but for three
+    things: there a task that brings no clear yes is none of classification, and is rejected here; instances of
+    classification have 300 tokens, and 350 as all others here; of more than `most` instances some are drawn, and the
+    first are taken here. The prompts are this package's own.
     """
 
     method = "self-instruct"

@@ -65,7 +65,9 @@ def test_the_best_becomes_a_conversation_that_says_how_it_was_chosen(tmp_path: P
     said = [turn["content"] for turn in item.record["messages"]]
     assert said == ["Be brief.", "Name a {{ prime }}.", "It is eleven, I think."]
     assert (item.record["task"], item.record["references"]) == ("numbers", ["2"])
-    told = json.loads(item.record["meta"])["best_of_n"]
+    meta = json.loads(item.record["meta"])
+    assert meta["model"] == "sft", "who wrote it: in a ranking of several models nothing else would say so"
+    told = meta["best_of_n"]
     assert told == {"n": 4, "reward": 22.0, "mean_reward": 11.5, "kl_bound": pytest.approx(math.log(4) - 0.75)}
     assert bench.reported[-1] == (1, 1, {name: told[name] for name in ("kl_bound", "reward", "mean_reward")})
 

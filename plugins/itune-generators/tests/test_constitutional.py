@@ -143,6 +143,12 @@ def test_of_a_conversation_the_last_answer_is_revised(tmp_path: Path) -> None:
     assert made.record["rejected"][-1]["content"] == "Cut the cables."
 
 
+def test_an_answer_that_only_calls_a_tool_is_none_to_revise(tmp_path: Path) -> None:
+    call = message("assistant", "", tool_calls='[{"name": "call", "arguments": "{}"}]')
+    made = revise(Script(), tmp_path, conversation([message("user", QUESTION), call]))
+    assert made == Drop("empty-answer", "the answer is blank")
+
+
 def test_principles_are_drawn_for_each_record_and_none_twice() -> None:
     built_in = line_set("constitutional/en/principles")
     component = Constitutional(Constitutional.Config(model="m", rounds=4))

@@ -42,6 +42,14 @@ def test_the_other_answer_has_the_rest_and_the_bias_stays(looks: list[Look]) -> 
     assert one.position_bias == pytest.approx(other.position_bias)
 
 
+@given(LOOKS, st.randoms(use_true_random=False))
+def test_what_cancels_out_cancels_out_to_the_last_bit(looks: list[Look], rng: random.Random) -> None:
+    """A preference that rounding makes would be no preference of anybody's."""
+    forward = [look.forward for look in looks]
+    backward = rng.sample(forward, len(forward))
+    assert averaged([Look(*both) for both in zip(forward, backward, strict=True)]).first == 0.5
+
+
 @given(LOOKS, st.floats(-0.5, 0.5))
 def test_what_is_added_to_a_place_in_both_orders_cancels_out(looks: list[Look], bias: float) -> None:
     biased = [Look(look.forward + bias, look.backward + bias) for look in looks]

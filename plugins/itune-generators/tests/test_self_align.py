@@ -120,6 +120,8 @@ def test_post_filters(text: str, reason: str) -> None:
         ("ja", "考え：私は正直で慎重なアシスタントである。決まり3。\n\n返答：うれしいときに鳴らします。", ""),
         ("ja", "私は正直で慎重なアシスタントである。\n\n返答：申し訳ありません。", "apology"),
         ("ja", "考え：うれしい。\n\n返答：はい。", "no-thought"),
+        ("ja", "私は正直で慎重なアシスタントである。\n\n返答：そうです。利用者：どうして。", "exemplar-words"),
+        ("ja", "私は正直で慎重なアシスタントである。\n\n返答：そうです。考え：まだある。", "exemplar-words"),
     ],
 )
 def test_post_filters_of_other_languages(language: Language, text: str, reason: str) -> None:
@@ -153,6 +155,7 @@ def test_a_reply_that_turns_in_circles_is_cut_and_then_complete() -> None:
         ("a.\nb.\nb.\nc.", "a.\nb."),
         ("1, 1, 4, 5, 1, 4", "1, 1, 4, 5, 1, 4"),
         ("はい。そうです。はい。", "はい。そうです。"),
+        (" a.a.", "a."),
         ("", ""),
     ],
 )

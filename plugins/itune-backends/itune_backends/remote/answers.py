@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeGuard
 
@@ -22,6 +23,13 @@ from itune_core.api import (
 )
 
 Body = Mapping[str, Any]
+
+MANY = 2**40
+"""Tokens that no answer has: a server that says so does not count. The account holds sums below 2**63."""
+
+HALVES = re.compile("[\ud800-\udfff]")
+"""Half of a surrogate pair, as an answer has it that is cut off in the middle of a character: nothing can store it. Its
+place is taken by what tokenizers give for a part of a character."""
 
 
 def usage(body: Body) -> Spent | None:
@@ -59,6 +67,7 @@ def answer(body: Body, ask: Ask) -> Answer:
         text = ""
     if not isinstance(text, str):
         raise Fault("JSON of another form")
+    text = HALVES.sub("\ufffd", text)
     cuts = [place for place in map(text.find, ask.stop) if place >= 0]
     if cuts:  # some servers leave the stop string in
         text, finish = text[: min(cuts)], "stop"
@@ -275,7 +284,7 @@ def _without_logprobs(why: str) -> ModelError:
 
 
 def _is_count(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MANY
 
 
 def _is_number(value: Any) -> bool:

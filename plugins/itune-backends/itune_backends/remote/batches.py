@@ -13,6 +13,7 @@ import json
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from itune_backends.remote.client import Client, Read, as_json
@@ -40,6 +41,9 @@ POLLS = (0.5, 60.0)
 
 PAGES = 5
 """Pages of a hundred batches that are looked through for those of an earlier run."""
+
+OVER = ("completed", "expired", "cancelled")
+"""What a batch is called that holds answers, which are paid for."""
 
 MARK = "itune"
 """The name among a batch's metadata."""
@@ -88,7 +92,7 @@ class Batches:
         faults: list[str] = []
         while len(faults) < ROUNDS:
             body = self._client.dialect.spoken(call.body)
-            name = _digest([call.path, body])
+            name = _digest([call.path, body, call.seed])
             try:
                 given = await self._line(name, call.path, body)
                 try:
@@ -114,7 +118,8 @@ class Batches:
         try:
             return await asyncio.shield(line.answer)
         finally:
-            self._known.pop(name, None)
+            if self._known.get(name) is line:  # another who waited for it may have asked anew by now
+                del self._known[name]
 
     def _wait_for_more(self) -> None:
         if self._alarm is not None:
@@ -129,7 +134,14 @@ class Batches:
                 self._answer(path, {name: line for name, line in lines.items() if line.path == path})
             )
             self._work.add(task)
-            task.add_done_callback(self._work.discard)
+            task.add_done_callback(partial(self._ended, lines))
+
+    def _ended(self, lines: Mapping[str, _Line], task: asyncio.Task[None]) -> None:
+        """Nobody waits for a task that ended by an error of ours."""
+        self._work.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            _tell(lines.values(), error)
 
     async def _answer(self, path: str, lines: Mapping[str, _Line]) -> None:
         """See that every line is answered, or told why it is not."""
@@ -154,12 +166,12 @@ class Batches:
             open_lines -= self._useless.union(*found.values())
             if not open_lines:
                 break
-            if batch.get("status") == "completed":
+            if batch.get("status") in OVER:
                 for name, response in await self._responses(batch):
                     if name in open_lines and response.get("status_code") == 200:
                         self._give(lines[name], response, old=True)
             elif batch.get("status") in ("validating", "in_progress", "finalizing"):
-                lines_of_it = await self._lines(batch["input_file_id"])
+                lines_of_it = await self._lines(str(batch.get("input_file_id")))
                 if names := open_lines & {line["custom_id"] for line in lines_of_it}:
                     found[batch["id"]] = names
         return found
@@ -198,9 +210,9 @@ class Batches:
         while True:
             batch = await self._sent("GET", f"batches/{number}", "status")
             status = batch["status"]
-            if status in ("completed", "expired", "failed", "cancelled"):
+            if status in OVER or status == "failed":
                 break
-            await asyncio.sleep(pause)
+            await self._client.rest(pause)
             pause = min(1.5 * pause, longest)
         for name, response in await self._responses(batch):
             if name in lines:
@@ -246,7 +258,8 @@ class Batches:
         for _ in range(PAGES):
             page = await self._sent("GET", "batches", "data", params={"limit": 100, **after})
             for batch in page["data"]:
-                if (batch.get("metadata") or {}).get(MARK) == self._mark:
+                marks = batch.get("metadata")
+                if isinstance(marks, Mapping) and marks.get(MARK) == self._mark:
                     yield batch
             if not page["data"] or not page.get("has_more"):
                 return

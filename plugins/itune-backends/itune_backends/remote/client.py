@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from copy import copy
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -60,6 +61,7 @@ class Client:
         self.dialect = Dialect()
         self.hidden: Callable[[str], str] = key.hidden if key else str
         self._halted: ItuneError | None = None
+        self._over = asyncio.Event()  # set when that is
         self._responses = 0  # of whatever kind: there is a server
         self._given_up = 0  # since the last usable answer
         self._transport = Transport(base_url, key, patience.timeout)
@@ -94,7 +96,13 @@ class Client:
             if self._halted is None:
                 self._halted = error
                 self.admission.halt(error)
+                self._over.set()
             raise
+
+    async def rest(self, seconds: float) -> None:
+        """Do nothing for so long; not longer than there is anything to do afterwards."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._over.wait(), seconds)
 
     async def ask(self, call: Call, read: Read[Found]) -> Found:
         """What `read` makes of the server's answer to `call`.
@@ -182,7 +190,7 @@ class Client:
         tries = Tries(self.patience, self._loop.time, self.counts)
         responses = self._responses
         retrying = AsyncRetrying(
-            sleep=asyncio.sleep,
+            sleep=self.rest,
             retry=retry_if_exception_type(Fault),
             wait=tries.pause,
             after=tries.note,
@@ -236,7 +244,8 @@ class Client:
         except Fault as fault:
             busy = fault.busy or busy
             self.admission.correct(-tokens)
-            if fault.after is not None:
+            # Who asks for more than there is patience is not left alone: the run would hang for as long.
+            if fault.after is not None and fault.after <= self.patience.retry_for:
                 self.admission.be_quiet(fault.after)
             raise
         finally:

@@ -24,11 +24,13 @@ class Call:
         path: below ``base_url``.
         body: of the request, JSON values.
         tokens: what it will cost at most, roughly; for limits of tokens a minute.
+        seed: of the draw, sent or not: what tells apart two draws of one question.
     """
 
     path: str
     body: Mapping[str, Any]
     tokens: float = 0.0
+    seed: int = 0
 
 
 def chat(model: str, ask: Ask, seed: int, extra: Mapping[str, Any]) -> Call:
@@ -55,7 +57,7 @@ def chat(model: str, ask: Ask, seed: int, extra: Mapping[str, Any]) -> Call:
     if ask.schema is not None:
         form = {"name": "answer", "schema": ask.schema, "strict": is_strict(ask.schema)}
         body["response_format"] = {"type": "json_schema", "json_schema": form}
-    return Call("chat/completions", _with(body, extra), _tokens(body["messages"]) + ask.max_tokens)
+    return Call("chat/completions", _with(body, extra), _tokens(body["messages"]) + ask.max_tokens, seed)
 
 
 def choices(model: str, request: Choices, extra: Mapping[str, Any]) -> Call:

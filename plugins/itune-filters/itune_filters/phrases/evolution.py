@@ -14,7 +14,8 @@ from itune_filters.phrases.wordcount import word_count
 SHORT = 80
 """An answer that says sorry in fewer words is a refusal."""
 
-_VERDICT = re.compile(r"\W*(equal|different|unequal|not\W+equal)\b", re.IGNORECASE)
+_WORD = r"(?:equal|different|unequal|not\W+equal)\b"
+_VERDICT = re.compile(rf"\W*({_WORD})(?!\W*(?:/|\bor\b)\W*{_WORD})", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def judged_equal(answer: str) -> bool:
     """Whether a judge calls an evolved instruction equal to its parent: it begins with ``equal`` or ``different``.
 
     Raises:
-        RowError: ``E-FILTER-021`` neither.
+        RowError: ``E-FILTER-021`` with neither, or with the question: "equal or different".
     """
     found = _VERDICT.match(answer)
     if found is None:

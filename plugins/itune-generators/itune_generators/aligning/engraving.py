@@ -46,7 +46,8 @@ def engraved(text: str, *, cut: bool, asked: str, marks: Marks, leaks: Sequence[
         return Drop("unfinished", "it hit max_tokens before its end")
     if quotes(kept, asked):
         return Drop("copies-prompt", "it holds the prompt")
-    for word in (*leaks, f"{marks.user}:", f"{marks.thought}:"):
+    formats = (f"{mark}{colon}" for mark in (marks.user, marks.thought) for colon in ":：")
+    for word in (*leaks, *formats):
         if word in kept and word not in asked:
             return Drop("exemplar-words", f"it says {word!r}")
     apology = next((words for words in marks.apologies if kept.lower().startswith(words)), None)
@@ -62,7 +63,7 @@ def before_repeat(text: str) -> str:
     """
     seen: set[str] = set()
     kept = []
-    for clause in _CLAUSE.split(text):
+    for clause in _CLAUSE.split(text.strip()):
         if clause in seen:
             break
         if any(character.isalpha() for character in clause):

@@ -13,8 +13,8 @@ from itune_generators.asking.complaints import errors_of
 
 Found = TypeVar("Found", bound=BaseModel)
 
-_THOUGHT = "</think>"
-"""What ends the thoughts that reasoning models write before they answer; drafts of the answer stand among them."""
+_THINKING, _THOUGHT = "<think>", "</think>"
+"""Around the thoughts that reasoning models write before they answer; drafts of the answer stand among them."""
 
 _FENCED = re.compile(r"```[a-zA-Z]*\s*\n(?P<inside>.*?)\n\s*```", re.DOTALL)
 
@@ -26,8 +26,9 @@ class UnreadableError(ValueError):
 def read(text: str, model: type[Found], *, whole: bool = True) -> Found:
     """The object that a model wrote, checked strictly (``"4"`` is no number).
 
-    Around it may stand words, a fence of three backticks and, before it, thoughts that end in ``</think>``. Of several
-    objects just one may be what was asked for. An object whose quotes, commas or colons are wrong is mended by
+    Around it may stand words, a fence of three backticks and, before it, thoughts that end in ``</think>``; of thoughts
+    without an end nothing is read. Of several objects just one may be what was asked for, and after it no other may
+    begin that cannot be read. An object whose quotes, commas or colons are wrong is mended by
     json-repair; the result counts only if every letter, digit, sign and bracket of it was written, in that order, and
     none was left out: a bracket or value that is missing, a comment, two values for one are not mended.
 
@@ -41,14 +42,18 @@ def read(text: str, model: type[Found], *, whole: bool = True) -> Found:
         UnreadableError: there is no such object, or more than one.
     """
     body = text.rpartition(_THOUGHT)[2].strip()
+    if body.startswith(_THINKING):
+        raise UnreadableError("its thoughts have no end")
     fenced = [found["inside"] for found in _FENCED.finditer(body)]
     places = [body, *fenced] if len(fenced) == 1 else [body]
     complaint = "there is no JSON object in it"
     objects: list[Any] = []
     for place in places:
-        objects, broken = _objects(place)
+        objects, broken, rest = _objects(place)
         if broken and not whole:
             raise UnreadableError("it was cut before the end of its JSON object")
+        if objects and _has_field(rest, model):
+            raise UnreadableError(f"after one object another begins: {broken}")
         complaint = broken or complaint
         if objects:
             break
@@ -72,8 +77,9 @@ def read(text: str, model: type[Found], *, whole: bool = True) -> Found:
     return readings[0]
 
 
-def _objects(text: str) -> tuple[list[dict[str, Any]], str | None]:
-    """The JSON objects in `text` from the left, up to the first that cannot be read; why that one cannot."""
+def _objects(text: str) -> tuple[list[dict[str, Any]], str | None, str]:
+    """The JSON objects in `text` from the left, up to the first that cannot be read; why that one cannot, and the text
+    from there on."""
     decoder = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_refused, strict=False)
     objects: list[dict[str, Any]] = []
     start = text.find("{")
@@ -82,10 +88,16 @@ def _objects(text: str) -> tuple[list[dict[str, Any]], str | None]:
             value, end = decoder.raw_decode(text, start)
         except (ValueError, RecursionError) as error:
             told = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-            return objects, f"its JSON cannot be read: {told}"
+            return objects, f"its JSON cannot be read: {told}", text[start:]
         objects.append(value)
         start = text.find("{", end)
-    return objects, None
+    return objects, None, ""
+
+
+def _has_field(text: str, model: type[BaseModel]) -> bool:
+    """Whether `text` gives a field of `model` a value, however it is quoted: it does not where braces are prose."""
+    names = "|".join(map(re.escape, model.model_fields))
+    return re.search(rf"\b(?:{names})\b[\"'“”‘’]?\s*:", text) is not None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

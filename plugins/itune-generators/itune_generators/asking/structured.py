@@ -24,8 +24,9 @@ def structured(ask: Ask, model: type[Found], *, language: Language = "en") -> Ge
     """Ask for a JSON object and read it; use with ``yield from``.
 
     The answer is read as :func:`~itune_generators.asking.json_answers.read` does. Where it cannot be, the model is
-    shown its answer and what is wrong with it, and asked once more. Both answers are in the journal before they are read, and
-    what is said of the first does not depend on the reader, so one that understands more of them asks nothing again.
+    shown its answer and what is wrong with it, and asked once more. Both answers are in the journal before they are
+    read, and what is said of the first does not depend on the reader, so one that understands more of them asks nothing
+    again.
 
     Args:
         ask: for one draw; its words say what to answer. A server that can holds the answer to its `schema`, which is

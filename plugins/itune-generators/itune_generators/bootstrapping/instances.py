@@ -41,7 +41,7 @@ def input_first(text: str, marks: Marks) -> list[Instance]:
     not that form.
 
     An example without the mark of an output is all output, and what stands after a second input is left out, as in the
-    published code. What comes before the first example is not read.
+    published code. What comes before the first example is not read, nor what comes before the mark of an input.
     """
     numbered = re.split(rf"(?m){_start(marks.example)}\d+[ \t]*[.:：)]?[ \t*]*", text)[1:]
     if not numbered:
@@ -52,11 +52,14 @@ def input_first(text: str, marks: Marks) -> list[Instance]:
 def output_first(text: str, marks: Marks) -> list[Instance]:
     """The instances of an answer of the form ``Class label: ...``, ``Input: ...``; none if it has not that form.
 
-    The label is what stands on the line of its mark, the input all that follows.
+    The label is what stands on the line of its mark, or on the next, the input all that follows. An input in its place
+    is no label, which then is empty.
     """
     found = []
     for part in re.split(rf"(?m){_field(marks.label)}", text)[1:]:
         label, _, given = part.strip().partition("\n")
+        if re.match(_field(marks.input), label):
+            label, given = "", part
         found.append(Instance(_bare(given, marks), label.strip(" \t*")))
     return found
 
@@ -66,7 +69,8 @@ def _in_order(part: str, marks: Marks) -> Instance:
     if not outputs:
         given, outputs = "", [part]
     output = re.split(rf"(?m){_field(marks.input)}", outputs[0])[0]
-    return Instance(_bare(given, marks), output.strip())
+    marked = re.search(rf"(?m){_field(marks.input)}", given)
+    return Instance(_bare(given[marked.start() :] if marked else given, marks), output.strip())
 
 
 def _bare(given: str, marks: Marks) -> str:

@@ -54,7 +54,7 @@ def preferences(
             candidates[worse]["completion"],
             probability=1 / (1 + math.exp(-margin)) if labels == "soft" else None,
             margin=margin,
-            meta=json.dumps({**meta, "pair": _told(candidates, scores, better, worse)}),
+            meta=json.dumps({**meta, "pair": _told(candidates, scores, better, worse)}, ensure_ascii=False),
             **record.take(CARRIED),
         )
         made.append(Created(item, parents=[record["id"]]))

@@ -6,6 +6,13 @@ import re
 
 from itune_generators.reading.instructions import instruction
 
+COPIED = (
+    *("<instruction>", "</instruction>", "new instruction:", "new instruction**"),
+    *("새 지시문:", "새 지시문**", "新しい指示文:", "新しい指示文：", "新しい指示文**"),
+)
+"""What stands in the built-in prompts and in no instruction: marks of a copied prompt beside those of
+``filters/evol-elimination``."""
+
 _TAGGED = re.compile(r"<instruction>(.*?)(?:</instruction>)?", re.DOTALL)
 
 

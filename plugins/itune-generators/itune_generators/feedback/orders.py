@@ -47,9 +47,10 @@ def clamped(look: Look, lowest: float = 0.4, highest: float = 0.6) -> Look:
 def averaged(looks: Sequence[Look]) -> Verdict:
     """The mean over both orders of at least one look: ``mean((forward + 1 - backward) / 2)``.
 
-    A judge that adds the same to the place shown first in both orders is averaged to one that adds nothing.
+    A judge that adds the same to the place shown first in both orders is averaged to one that adds nothing. Where the
+    orders cancel out the result is 0.5 to the last bit, so that rounding prefers no answer.
     """
     shown = 2 * len(looks)
     forward = math.fsum(look.forward for look in looks)
     backward = math.fsum(look.backward for look in looks)
-    return Verdict((forward + len(looks) - backward) / shown, (forward + backward) / shown - 0.5)
+    return Verdict(0.5 + (forward - backward) / shown, (forward + backward) / shown - 0.5)
