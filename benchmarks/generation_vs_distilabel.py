@@ -5,8 +5,9 @@ Three things are compared, whole processes each time:
 
 - *clean*: wall time (nearly all of it is waiting and starting), taking turns;
 - *broken bodies*: with 5 % of all replies 200 and no JSON, how many rows are lost;
-- *kill*: killed after half of the answers and begun again, how many requests are repeated that had been answered, and
-  how many rows come out in the end. What does not end within a minute is stopped.
+- *kill*: killed after half of the answers and begun again, how many requests are repeated that the server had
+  answered, and how many rows come out in the end. What does not end within a minute is stopped. The answers take 200 to
+  300 ms there. One that the server has sent and nobody has read yet when the kill comes is asked for again.
 
 ``--distilabel`` names the Python of an environment of its own that has ``distilabel[openai]==1.5.3`` and ``requests``,
 which it needs and does not declare.
@@ -161,7 +162,8 @@ def _whole(start: Start, count: Callable[[str, Path], int], kept: Path, *faults:
 
 def _killed(start: Start, count: Callable[[str, Path], int], kept: Path, after: int) -> dict[str, Any]:
     """Run, kill all its processes at `after` answers, run again."""
-    with _server() as (base_url, stats):
+    # Not all at the same instant, or the kill would come while a whole burst of answers is being read.
+    with _server("--jitter-ms", "100") as (base_url, stats):
         process = start(base_url, kept)
         while process.poll() is None and stats()["answered"] < after:
             time.sleep(0.01)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from itune_core.api import Answer, Ask, Choices, Completion, OptionLogProbs, Reply, Request
 from itune_core.testing import GeneratorConformance
@@ -17,12 +18,14 @@ class TestAiFeedbackOfDrawnAnswers(GeneratorConformance):
     config = {"policy": "tiny", "judge": "tiny"}
 
     def reply(self, request: Request) -> Reply:
-        """As models that draw two answers, and find the longer one better. Of short questions they know one answer."""
+        """As models that draw two answers, and find the one with the larger number better. Of some questions they know
+        one answer."""
         if isinstance(request, Ask):
             size = len(request.messages[-1]["content"])
             return Answer([Completion(f"Answer {size % 7 * draw}.", "stop", 1, 1) for draw in range(request.n)])
         assert isinstance(request, Choices)
-        return OptionLogProbs([-0.5, -0.5 - len(request.prompt[0]["content"]) % 13])
+        first, second = map(int, re.findall(r"Answer (\d+)\.", request.prompt[0]["content"])[-2:])
+        return OptionLogProbs([-0.1, -2.0] if first > second else [-2.0, -0.1])
 
 
 class TestAiFeedbackOfGivenAnswers(GeneratorConformance):
