@@ -19,7 +19,7 @@ from itune_core.scaffold.project import render, write
 
 ROOT = Path(__file__).parents[2]
 CONSTRAINTS = ROOT / "constraints.txt"
-NEEDED = ("torch", "backends", "formatters", "generators", "trainers")
+NEEDED = ("torch", "backends", "formatters", "filters", "generators", "trainers")
 BUILT = [ROOT, *(ROOT / "plugins" / f"itune-{name}" for name in NEEDED)]
 """The core, what the generated trainer and objective depend on, and what recipes of generated components use."""
 
