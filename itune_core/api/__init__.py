@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from itune_core.api.randomness import derive_rng, derive_seed
     from itune_core.api.reading import BadRow, HubDataset, Reading, Row, read_rows
     from itune_core.api.resources import Backend, Executor
+    from itune_core.api.rewarding import rewarded
     from itune_core.api.templates import Prompt, Template
 
 __all__ = [
@@ -170,6 +171,7 @@ __all__ = [
     "ranking",
     "read_rows",
     "records",
+    "rewarded",
     "text",
 ]
 
@@ -184,6 +186,7 @@ _LATER = (
     "randomness",
     "reading",
     "resources",
+    "rewarding",
     "templates",
 )
 """Modules imported when one of their names is first asked for: they cost pydantic and thirty classes, and ``itune

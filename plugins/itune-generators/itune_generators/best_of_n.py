@@ -48,8 +48,9 @@ class BestOfN(Rewarding):
     of the best, "mean_reward": of all, "kl_bound": 1.835}}``, and the progress at the end of the step their means. In a
     conversation ``meta`` also names the ``model`` that wrote the answer, if the candidate does.
 
-    Dropped: ``no-candidates``. Failed: ``E-GEN-010`` a candidate has no score and nobody judges it, ``E-GEN-011`` a
-    reward is no finite number, or the function raised ValueError; and records that the reward model cannot judge.
+    Dropped: ``no-candidates``. Failed: ``E-GEN-010`` a candidate has no score and nobody judges it, ``E-GEN-011`` or
+    ``E-DATA-039`` a reward is no finite number, or the function raised ValueError; and records that the reward model
+    cannot judge.
 
     Source: arXiv:2304.06767 (RAFT), arXiv:2305.14387 (expert iteration), arXiv:2401.01879 (the bound).
     """

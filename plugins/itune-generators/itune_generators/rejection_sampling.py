@@ -42,8 +42,9 @@ class RejectionSampling(Rewarding):
 
     Rejected, of two that were drawn against each other: ``equal-scores``, ``equal-responses`` (what would be compared
     is the same text). Dropped: ``too-few-candidates`` (fewer than two) and, where no pair is left, one of these two.
-    Failed: ``E-GEN-010`` a candidate has no score and nobody judges it, ``E-GEN-011`` a reward is no finite number, or
-    the function raised ValueError; and records that the reward model cannot judge.
+    Failed: ``E-GEN-010`` a candidate has no score and nobody judges it, ``E-GEN-011`` or
+    ``E-DATA-039`` a reward is no finite number, or the function raised ValueError; and records that the reward model
+    cannot judge.
 
     Source: arXiv:2309.06657.
     """

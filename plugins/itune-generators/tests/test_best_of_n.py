@@ -154,7 +154,7 @@ def test_a_function_judges_in_place_of_a_model(tmp_path: Path) -> None:
     records = [ranked(*TEXTS), ranked("Never.", "Two."), ranked("Two.", "Ten.")]
     [(_, best), *failed], _ = chosen(records, tmp_path, None, python="chosen_rewards:short")
     assert [turn["content"] for turn in best.record["messages"]] == ["Be brief.", "Name a {{ prime }}.", "Two."]
-    assert [item.code for _, item in failed if isinstance(item, Failed)] == ["E-GEN-011", "E-GEN-011"]
+    assert [item.code for _, item in failed if isinstance(item, Failed)] == ["E-DATA-039", "E-DATA-039"]
     assert ["ValueError" in item.message for _, item in failed] == [True, False]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Self
@@ -27,6 +26,7 @@ from itune_core.api import (
     hookimpl,
     parts,
     records,
+    rewarded,
 )
 
 
@@ -110,13 +110,6 @@ def _called(function: Callable[..., Any], record: Record) -> Mapping[str, Any]:
     """The function's reward of a record.
 
     Raises:
-        RowError: ``E-SCORE-003`` as for a model; ``E-SCORE-004`` the function raised ValueError, or gave no number.
+        RowError: ``E-SCORE-003`` as for a model; ``E-DATA-039`` the function raised ValueError, or gave no number.
     """
-    prompt, answer = _asked_and_answered(record)
-    try:
-        reward = function([dict(turn) for turn in prompt], [dict(turn) for turn in answer])
-    except ValueError as error:
-        raise RowError("the reward function raised ValueError", "E-SCORE-004", why=str(error)) from error
-    if isinstance(reward, bool) or not isinstance(reward, (int, float)) or not math.isfinite(reward):
-        raise RowError(f"the reward function gave {reward!r:.80}", "E-SCORE-004", why="a finite number was expected")
-    return {"": float(reward)}
+    return {"": rewarded(function, *_asked_and_answered(record))}

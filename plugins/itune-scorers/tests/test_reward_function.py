@@ -143,7 +143,7 @@ def test_it_is_given_prompt_and_answer_and_a_failure_is_the_record_s_own(
     first, *failed = scored(rows)
     assert first == {"": -4.0}
     assert all(isinstance(item, Failed) for item in failed)
-    assert [item.code for item in failed] == ["E-SCORE-004", "E-SCORE-004", "E-SCORE-003"]
+    assert [item.code for item in failed] == ["E-DATA-039", "E-DATA-039", "E-SCORE-003"]
 
 
 def test_of_feedback_it_is_given_the_completion(scored: Callable[[Sequence[Any]], list[Any]]) -> None:

@@ -28,6 +28,7 @@ from itune_core.api import (
     Rewards,
     RowError,
     hookimpl,
+    rewarded,
 )
 
 Candidate = Mapping[str, Any]
@@ -76,16 +77,16 @@ class Rewarding(Generator):
         """How good each of some candidates of `record` is; finite numbers, larger is better.
 
         Raises:
-            RowError: ``E-GEN-010`` neither model nor function is set, and one has no score; ``E-GEN-011`` the model or
-                the function gave no finite number, or the function raised ValueError; and what the backend says of rows
-                that it cannot judge.
+            RowError: ``E-GEN-010`` neither model nor function is set, and one has no score; ``E-GEN-011`` the model
+                gave no finite number; ``E-DATA-039`` the function gave none, or raised ValueError; and what the backend
+                says of rows that it cannot judge.
         """
         answers: list[Sequence[Message]] = [candidate["completion"] for candidate in candidates]
         if self.config.reward is not None:
             judged = yield Rewards(self.config.reward, record["prompt"], answers, self.config.max_length)
-            return [_finite(value, "the reward model") for value in judged.values]
+            return [_finite(value) for value in judged.values]
         if self._function is not None:
-            return [_called(self._function, record["prompt"], answer) for answer in answers]
+            return [rewarded(self._function, record["prompt"], answer) for answer in answers]
         return scores(candidates)
 
 
@@ -105,15 +106,7 @@ def scores(candidates: Sequence[Candidate]) -> list[float]:
     return [candidate["score"] for candidate in candidates]
 
 
-def _called(function: Callable[..., Any], prompt: Sequence[Message], answer: Sequence[Message]) -> float:
-    try:
-        reward = function([dict(turn) for turn in prompt], [dict(turn) for turn in answer])
-    except ValueError as error:
-        raise RowError("the reward function raised ValueError", "E-GEN-011", why=str(error)) from error
-    return _finite(reward, "the reward function")
-
-
-def _finite(reward: Any, judge: str) -> float:
+def _finite(reward: Any) -> float:
     if isinstance(reward, bool) or not isinstance(reward, (int, float)) or not math.isfinite(reward):
-        raise RowError(f"{judge} gave {reward!r:.80}", "E-GEN-011", why="a finite number was expected")
+        raise RowError(f"the reward model gave {reward!r:.80}", "E-GEN-011", why="a finite number was expected")
     return float(reward)
