@@ -45,6 +45,7 @@ TEST_TOOLS = [
     "sudachidict-small",
     "sudachipy",
     "openai",
+    "trustme",
     "xllamacpp",
 ]
 # The kit that is described needs pytest, and the smallest recipe of trainers/trl is checked against TRL.
@@ -53,7 +54,7 @@ BENCHMARKS = ["startup", "plugins", "hooks", "lock", "formatting", "mixing", "qu
 BENCHMARKS += ["sft_vs_trl", "dpo_vs_trl", "objectives_vs_trl", "rrhf_vs_plain", "second_run"]
 BENCHMARKS += ["novelty", "near_duplicates", "text_scores", "diverse", "perplexity", "generation", "served_requests"]
 # Not among them: task_similarity, sft_vs_llamafactory and generation_vs_distilabel, which must be told of rows or of an
-# environment of their own.
+# environment of their own (ITUNE_LLAMAFACTORY, ITUNE_DISTILABEL: the session hands its environment on).
 
 
 def _install_workspace(session: nox.Session, *tools: str) -> None:

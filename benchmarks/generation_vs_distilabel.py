@@ -9,10 +9,11 @@ Three things are compared, whole processes each time:
   answered, and how many rows come out in the end. What does not end within a minute is stopped. The answers take 200 to
   300 ms there. One that the server has sent and nobody has read yet when the kill comes is asked for again.
 
-``--distilabel`` names the Python of an environment of its own that has ``distilabel[openai]==1.5.3`` and ``requests``,
-which it needs and does not declare.
+distilabel lives in an environment of its own, whose Python this is told of; it needs ``requests`` and does not declare
+it::
 
-    python benchmarks/generation_vs_distilabel.py --distilabel /tmp/distilabel/bin/python --json result.json
+    python -m venv distilabel && distilabel/bin/pip install 'distilabel[openai]==1.5.3' requests
+    ITUNE_DISTILABEL=distilabel/bin/python python benchmarks/generation_vs_distilabel.py --json result.json
 """
 
 from __future__ import annotations
@@ -51,11 +52,13 @@ Start = Callable[[str, Path], subprocess.Popen[str]]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--distilabel", required=True, help="a Python that has distilabel")
     parser.add_argument("--rows", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=3, help="turns of the clean run")
     parser.add_argument("--json", type=Path, help="where to write the result")
     given = parser.parse_args()
+    python = os.environ.get("ITUNE_DISTILABEL")
+    if not python:
+        sys.exit("set ITUNE_DISTILABEL to the Python of an environment that has distilabel; --help tells more")
 
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -64,7 +67,7 @@ def main() -> None:
             asked = [json.loads(line)["instruction"] for line, _ in zip(stream, range(given.rows), strict=False)]
         rows.write_text("".join(json.dumps({"prompt": text}) + "\n" for text in asked), "utf-8")
         contenders: dict[str, tuple[Start, Callable[[str, Path], int]]] = {
-            THEIRS: (_distilabel(given.distilabel, rows), lambda printed, _: _their_rows(printed)),
+            THEIRS: (_distilabel(str(Path(python).absolute()), rows), lambda printed, _: _their_rows(printed)),
             OURS: (_itune(rows), lambda _, kept: _our_rows(kept)),
         }
         result: dict[str, Any] = {name: {"seconds": []} for name in contenders}

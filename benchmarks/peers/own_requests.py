@@ -19,7 +19,8 @@ from itune_backends.openai_backend import OpenAI
 from itune_core.api import Answer, Ask, derive_seed, message
 from itune_core.engine.asking import drive
 from itune_core.engine.journal import Journal
-from itune_core.engine.serving import Served, Serving
+from itune_core.engine.opened import Served
+from itune_core.engine.serving import Serving
 
 base_url, count, at_once, what = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 backend = OpenAI(OpenAI.Config(model="m", base_url=base_url, max_concurrency=at_once))

@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from itune_core.api.resources import Backend, Executor
     from itune_core.api.rewarding import rewarded
     from itune_core.api.templates import Prompt, Template
+    from itune_core.api.thoughts import Thinking, spoken, thinking
 
 __all__ = [
     "Answer",
@@ -150,6 +151,7 @@ __all__ = [
     "Spent",
     "StepRef",
     "Template",
+    "Thinking",
     "TokenLogProbs",
     "TrainedModel",
     "Trainer",
@@ -172,7 +174,9 @@ __all__ = [
     "read_rows",
     "records",
     "rewarded",
+    "spoken",
     "text",
+    "thinking",
 ]
 
 _LATER = (
@@ -188,6 +192,7 @@ _LATER = (
     "resources",
     "rewarding",
     "templates",
+    "thoughts",
 )
 """Modules imported when one of their names is first asked for: they cost pydantic and thirty classes, and ``itune
 plugins list`` needs none of them. A function named as its module is (``records``, ``parts``) cannot wait: importing the

@@ -120,6 +120,16 @@ class Component:
         """The score columns it reads (``score.<step>[.<part>]``); only these enter its artifact key."""
         return ()
 
+    def depends_on(self) -> Sequence[str]:
+        """Distributions, besides its own, whose version decides what it gives under these settings: that of an
+        analyser, say, or one that brings a model or a dictionary. Each is among the dependencies that its own
+        distribution declares, or among those of an extra.
+
+        Their versions enter its artifact key, so that an upgrade makes the artifact anew; of one that is not installed,
+        that it is not. Left out is what gives the same in every version (arithmetic, a reader of a fixed format), and
+        what computes a model (torch, transformers), which stands in the manifest alone."""
+        return ()
+
     def settle(self, facts: Facts) -> Any:
         """The config with every ``auto`` replaced by what suits this machine; called before the key is computed."""
         return self.config

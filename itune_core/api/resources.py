@@ -90,13 +90,22 @@ class Backend(Component):
 
         The result is the reply, or :class:`Failed` where the request will not be answered whoever asks again now. An
         :class:`~itune_core.api.errors.ItuneError` raised by the future ends the step (a wrong key, a budget that is
-        spent); what others are still waited for is kept before. A backend that cannot go on fails all it has not sent.
+        spent). A backend that cannot go on fails all it has not sent.
 
         Args:
             request: what is asked.
             seed: of the draw.
         """
         raise TypeError(f"{type(self).__name__} does not answer {type(request).__name__} requests")
+
+    def drain(self) -> None:
+        """Send nothing more; does not wait.
+
+        Called before :meth:`close` where a step ends with requests under way, by an error or an interruption, which
+        may have nothing to do with this model. Futures of what was sent end as they would have, within the time-outs:
+        they are waited for and kept. Those of what was not, or would have to be sent again, end at once, cancelled or
+        with any error. A backend without this is waited for until it has answered all.
+        """
 
     def charged(self) -> Spent:
         """What has been spent since this was last asked, on answers and on attempts; kept with the project."""

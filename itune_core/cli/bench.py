@@ -15,7 +15,7 @@ from itune_core.api.errors import RecipeError
 if TYPE_CHECKING:
     from itune_core.api.components import Component
     from itune_core.api.outcomes import Rule
-    from itune_core.engine.serving import Served
+    from itune_core.engine.opened import Served
     from itune_core.plugins.policy import Policy
 
 
@@ -97,7 +97,7 @@ def _part(folder: Path, make: Any) -> Path:
 
 
 def _served(spec: str, resolver: Any, facts: Any, policy: Policy) -> Served:
-    from itune_core.engine.serving import Served
+    from itune_core.engine.opened import Served
     from itune_core.plugins import catalog, loader
 
     cls: Any = loader.load(catalog.find("backends", "transformers"), policy)

@@ -15,7 +15,8 @@ from itune_core.api.outcomes import Failed
 from itune_core.engine.questions import fingerprint
 
 WINDOW = 1024
-"""Dialogues open at a time: what bounds memory, and the requests that a backend has at once."""
+"""Dialogues open at a time: what bounds memory. A backend has as many requests at once where each dialogue asks one; a
+list that a dialogue yields is handed over whole, with every draw, completion and text of it a request of its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +132,8 @@ def drive(
                 raise RuntimeError(f"{len(asking)} questions are open, and none was answered")
             new = []
             for question, reply in replies:
+                if question not in asking:  # of dialogues that were driven before, and given up
+                    continue
                 item = asking.pop(question)
                 asked = item.hear(question, reply)
                 asking |= dict.fromkeys(asked, item)

@@ -23,7 +23,7 @@ def of_value(value: Any) -> str:
 
 def canonical(value: Any) -> bytes:
     """The one JSON text of a value: sorted keys, no spaces, floats as Python prints them."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain).encode()
+    return _CANONICAL.encode(value).encode()
 
 
 def _plain(value: Any) -> Any:
@@ -32,6 +32,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):  # a numpy.float64 is one; the standard library takes it as it is, orjson does not
         return float(value)
     raise TypeError(f"not a JSON value: {type(value).__name__}")
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
 
 
 def of_row(text: bytes) -> bytes:

@@ -8,7 +8,18 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-LIBRARIES = ("itune-core", "torch", "transformers", "peft", "trl", "datasets", "numpy", "pyarrow", "pydantic")
+LIBRARIES = (
+    "itune-core",
+    "itune-torch",
+    "torch",
+    "transformers",
+    "peft",
+    "trl",
+    "datasets",
+    "numpy",
+    "pyarrow",
+    "pydantic",
+)
 
 
 @cache

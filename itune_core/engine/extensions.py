@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from itune_core.engine.keys import code_identity, settings
+from itune_core.api.fields import INPUT_FILE
+from itune_core.engine.keys import code_identity, contents, dependencies, settings
 from itune_core.plugins import catalog, loader, policy, session
 from itune_core.plugins.catalog import Entry
 
@@ -21,12 +23,15 @@ class Extension:
     def wraps(self, stage: str) -> bool:
         return session.wraps(self.instance, stage)
 
-    @property
-    def key_part(self) -> Mapping[str, Any]:
+    def key_part(self, file: Callable[[Path], str]) -> Mapping[str, Any]:
+        """What stands in the key of a step that it wraps; `file` gives the digest of an input file."""
         return {
             "name": self.entry.name,
             "code": code_identity(self.entry),
-            "config": settings(self.instance.config) if hasattr(self.instance, "config") else {},
+            **dependencies(self.instance),
+            "config": settings(self.instance.config, {INPUT_FILE: contents(file)})
+            if hasattr(self.instance, "config")
+            else {},
         }
 
 

@@ -1,7 +1,8 @@
 """The key of an artifact: everything its content depends on, and nothing else.
 
-Format version, component, code identity, resolved config, content of inputs, files and models, seed, and each wrapper
-around the stage. Never a name of a step or a model, never a path: renaming and moving re-runs nothing.
+Format version, component, code identity, versions that it says its output depends on, resolved config, content of
+inputs, files and models, seed, and each wrapper around the stage. Never a name of a step or a model, never a path:
+renaming and moving re-runs nothing.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from packaging.utils import canonicalize_name
+
 from itune_core.api.components import Component
 from itune_core.api.fields import FUNCTION, INPUT_FILE, MODEL_REF, RUNTIME, SECRET, STEP_REF, marked
 from itune_core.api.reading import find_files
 from itune_core.engine import digest
 from itune_core.plugins import functions
 from itune_core.plugins.catalog import Entry
-from itune_core.plugins.sources import source_files
+from itune_core.plugins.installed import Installed, installed
+from itune_core.plugins.sources import modules, source_digest, source_files
 
 FORMAT = 1
 """Raised when the engine changes what artifacts hold; every artifact is then made anew."""
@@ -46,6 +50,10 @@ def settings(config: Any, replace: Mapping[Any, Callable[[str], Any]] | None = N
 def contents(file: Callable[[Path], str]) -> Callable[[str], list[str]]:
     """What stands in a key for the path of an input file, folder or glob: the digest that `file` gives of each."""
     return lambda path: [file(found) for found in find_files([path])]
+
+
+NOT_INSTALLED = "not installed"
+"""Stands for the version of what is not."""
 
 
 class _Gone:
@@ -87,6 +95,7 @@ def key_parts(
         "format": FORMAT,
         "component": entry.label,
         "code": code_identity(entry),
+        **dependencies(component),
         "config": settings(
             component.config, {INPUT_FILE: contents(file), MODEL_REF: model, STEP_REF: step, FUNCTION: _function}
         ),
@@ -105,6 +114,27 @@ def code_identity(entry: Entry) -> str:
         return f"{entry.distribution}=={entry.version}"
     sources = {name: digest.of_file(path) for name, path in source_files(package)}
     return f"{entry.distribution} editable {digest.of_value(sources)}"
+
+
+def dependencies(component: Any) -> dict[str, dict[str, str]]:
+    """What pins the distributions that the output of a component, or of an extension, depends on.
+
+    Returns:
+        ``{"depends_on": {name: version}}``, the name in its normal spelling; ``{}`` of what names none.
+    """
+    names = sorted(map(canonicalize_name, component.depends_on())) if hasattr(component, "depends_on") else ()
+    here = installed() if names else {}
+    found: dict[str, str] = {name: _version(here[name]) if name in here else NOT_INSTALLED for name in names}
+    return {"depends_on": found} if found else {}
+
+
+@cache
+def _version(one: Installed) -> str:
+    """Its version; where it can be edited, with a digest of its sources."""
+    if one.checkout is None:
+        return one.version
+    points = one.metadata().entry_points
+    return f"{one.version} editable {source_digest(modules(one.name, [point.value for point in points]))}"
 
 
 def _function(value: str) -> str:

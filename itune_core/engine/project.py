@@ -21,7 +21,7 @@ from itune_core.engine.flow import Flow
 from itune_core.engine.home import Home
 from itune_core.engine.mixing import ORDER
 from itune_core.engine.models import Resolver
-from itune_core.engine.serving import Served
+from itune_core.engine.opened import Served
 from itune_core.engine.store import Artifact, Store
 from itune_core.engine.views import column_digest
 from itune_core.recipe.plan import Feed, ModelNode, Plan, StepNode
@@ -104,7 +104,7 @@ class Project:
             model=self.identity,
             step=lambda name: digest.of_value(self.artifacts[name].manifest["outputs"]),
             seed=node.seed,
-            wrappers=[item.key_part for item in self.extensions if item.wraps(node.stage)],
+            wrappers=[item.key_part(self.digests.of) for item in self.extensions if item.wraps(node.stage)],
         )
         if node.stage == "scorers":  # columns are called after the step
             parts["columns"] = f"score.{node.step}"

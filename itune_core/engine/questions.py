@@ -84,15 +84,14 @@ def entries(request: Request, identity: str, seed: Callable[[str, int], int]) ->
     elif isinstance(request, Embed):
         for text in request.texts:
             yield entry({"vector": text}, replace(request, texts=(text,)))
+    elif request.temperature == 0:  # greedy: every draw is the same one
+        yield from [entry(_asked(request), replace(request, n=1))] * request.n
     else:
         asked, alone = _asked(request), replace(request, n=1)
         content = digest.of_value(asked)
         for draw in range(request.n):
-            if request.temperature == 0:  # greedy: every draw is the same one
-                yield entry(asked, alone)
-            else:
-                number = seed(content, draw)
-                yield entry({**asked, "draw": draw, "seed": number}, alone, number)
+            number = seed(content, draw)
+            yield entry({**asked, "draw": draw, "seed": number}, alone, number)
 
 
 def _asked(request: Ask) -> dict[str, Any]:

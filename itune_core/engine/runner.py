@@ -147,7 +147,12 @@ class _Execution:
             spare_imports()
         project = self.project
         views = {name: project.flow.input(node.name, name) for name in node.inputs}
-        serving = Serving(project.served, self.journal, lambda *place: derive_seed(node.seed, node.entry.label, *place))
+        serving = Serving(
+            project.served,
+            self.journal,
+            lambda *place: derive_seed(node.seed, node.entry.label, *place),
+            lambda sentence: self.events.say("warning", text=sentence),
+        )
         context = handing.context(
             project,
             node,

@@ -5,38 +5,22 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from itune_core.api.asking import Reply, Request, Spent
-from itune_core.api.models import ModelSource
 from itune_core.api.outcomes import Failed
-from itune_core.api.resources import Backend
 from itune_core.engine.asking import Question
 from itune_core.engine.errors import RunError
 from itune_core.engine.journal import Journal
-from itune_core.engine.memory import release
+from itune_core.engine.opened import Opened, Served
 from itune_core.engine.questions import Entry, assemble, compute, entries, kept
 
 Done = list[tuple[Question, Reply | Failed]]
-
-
-@dataclass(frozen=True)
-class Served:
-    """A model that can be asked.
-
-    Attributes:
-        backend: with its settled config, not yet open.
-        source: where its weights are; None for a served one.
-        identity: of model and settings, as it stands in journal keys.
-    """
-
-    backend: Backend
-    source: ModelSource | None
-    identity: str
 
 
 @dataclass
@@ -48,43 +32,64 @@ class _Waiting:
     found: dict[str, Any] = field(default_factory=dict)
 
 
-KEPT_OPEN = 2
-"""Models that one step holds in memory at a time: one that answers and one that judges, say. An evaluator goes through
-its models one after the other, and those it is done with make room."""
+BRIEF = 0.5
+"""Seconds without an answer after which who waits for the end of a step is told what it is waiting for."""
 
 
 class Serving:
-    """The opened models of one step.
+    """What one step asks of models.
 
     Args:
         find: the model of a name; called at its first request.
         journal: where answers are kept.
         seed: a draw's seed from (dialogue key, digest of the question, how often it was asked before, draw number).
+        say: called with a sentence for a person who waits.
     """
 
     def __init__(
-        self, find: Callable[[str], Served], journal: Journal, seed: Callable[[str, str, int, int], int]
+        self,
+        find: Callable[[str], Served],
+        journal: Journal,
+        seed: Callable[[str, str, int, int], int],
+        say: Callable[[str], None] = lambda sentence: None,
     ) -> None:
-        self._find, self._journal, self._seed = find, journal, seed
-        self._models: dict[str, Served] = {}
-        self._loaded: list[str] = []  # weights in memory; the model asked last stands last
-        self._reached: list[str] = []  # servers
+        self._models, self._journal, self._seed, self._say = Opened(find), journal, seed, say
         self._waiting: dict[Question, _Waiting] = {}
         self._askers: dict[str, list[Question]] = {}  # by key: who waits for that answer
-        self._held: dict[tuple[str, type[Request]], list[Entry]] = defaultdict(list)  # until there is a batch
-        self._sent: dict[Future[Reply | Failed], Entry] = {}
+        self._held: dict[tuple[Served, type[Request]], list[Entry]] = defaultdict(list)  # until there is a batch
+        self._sent: dict[Future[Reply | Failed], Entry] = {}  # until what came of it is in the journal
         self._done: SimpleQueue[Future[Reply | Failed]] = SimpleQueue()  # waiting on them all costs what there are
+        self._owed: dict[str, Spent] = {}  # by identity: what is not in the journal yet
         self._failed: Counter[str] = Counter()  # by code
         self._began: float | None = None  # when the first was asked
         self.asked = self.recalled = 0
 
     def close(self) -> None:
-        """Keep what has come in meanwhile, and close every backend that was opened."""
-        self._keep([future for future in self._sent if future.done()])
-        for name in (*self._loaded, *self._reached):
-            self._models[name].backend.close()
-        for left in (self._models, self._loaded, self._reached, self._waiting, self._askers, self._held, self._sent):
+        """End, however the step ended: wait for the answers to what was sent, keep them, and close every backend.
+
+        Who is interrupted while this waits has what came in until then.
+        """
+        with closing(self._models):
+            try:
+                self._await_sent()
+            finally:
+                self._write([future for future in self._sent if future.done()])
+        for left in (self._waiting, self._askers, self._held, self._sent):
             left.clear()
+
+    def _await_sent(self) -> None:
+        """Have servers send nothing more, and wait until what they were sent came to something."""
+        left = {future for future in self._sent if not future.done()}
+        if left:
+            for served in self._models.servers:
+                served.backend.drain()
+        with suppress(Empty):
+            while left:
+                left.discard(self._done.get(timeout=BRIEF))
+        if left:
+            self._say(f"waiting for answers on their way, to keep what is paid for: {len(left)}; Ctrl-C ends at once")
+        while left:
+            left.discard(self._done.get())
 
     def figures(self) -> dict[str, float]:
         """How many answers came in, and a second, how many were recalled and how many failed, by code; and what the
@@ -93,8 +98,8 @@ class Serving:
         if self._began is not None:
             figures["per_second"] = self.asked / max(time.monotonic() - self._began, 1e-9)
         figures |= {f"failed.{code}": float(count) for code, count in self._failed.items()}
-        for name in self._reached:
-            for figure, value in self._models[name].backend.figures().items():
+        for served in self._models.servers:
+            for figure, value in served.backend.figures().items():
                 figures[figure] = figures.get(figure, 0) + value
         return figures
 
@@ -105,7 +110,7 @@ class Serving:
         is asked is gathered until nothing else can go on, so that its batches are large.
 
         Raises:
-            ItuneError: a backend cannot go on; what was answered until then is kept.
+            ItuneError: a backend cannot go on; :meth:`close` keeps what others are still waited for.
         """
         done = self._take(questions)
         while not done and self._waiting:
@@ -138,28 +143,19 @@ class Serving:
 
     def _entries(self, question: Question) -> Iterator[Entry]:
         request = question.request
-        identity = self._served(request.model).identity
+        identity = self._models.named(request.model).identity
         return entries(
             request, identity, lambda content, draw: self._seed(question.key, content, question.repeat, draw)
         )
 
-    def _served(self, model: str) -> Served:
-        if model not in self._models:
-            self._models[model] = self._find(model)
-        return self._models[model]
-
     def _pass_on(self, entry: Entry) -> None:
         if self._began is None:
             self._began = time.monotonic()
-        model, kind = entry.request.model, type(entry.request)
-        served = self._served(model)
+        served = self._models.named(entry.request.model)
         if not served.backend.concurrent:
-            self._held[model, kind].append(entry)
+            self._held[served, type(entry.request)].append(entry)
             return
-        if model not in self._reached:
-            served.backend.spent = self._journal.spent(served.identity)
-            served.backend.open(served.source)
-            self._reached.append(model)
+        self._models.reach(served, self._journal.spent)
         future = served.backend.submit(entry.request, entry.seed)
         self._sent[future] = entry
         future.add_done_callback(self._done.put)
@@ -169,43 +165,45 @@ class Serving:
         arrived = [self._done.get()]
         while not self._done.empty():
             arrived.append(self._done.get())
-        errors = [error for future in arrived if (error := future.exception()) is not None]
-        if errors:  # whatever else is under way is paid for
-            wait(self._sent)
-            self._keep(list(self._sent))
-            raise errors[0]
-        return self._keep(arrived)
+        for future in arrived:
+            future.result()  # the first error ends the step; close() keeps the others' answers
+        return [done for entry, answer in self._write(arrived) for done in self._deliver(entry.key, answer)]
 
-    def _keep(self, arrived: Iterable[Future[Reply | Failed]]) -> Done:
-        """Write replies into the journal, then hand them on. What raised an error gave none."""
-        found = {self._sent.pop(future): future.result() for future in list(arrived) if future.exception() is None}
-        answers = {entry: kept(reply) for entry, reply in found.items() if not isinstance(reply, Failed)}
-        owed: dict[str, Spent] = {}  # two names may stand for one model
-        for name in self._reached:
-            served = self._models[name]
-            owed[served.identity] = owed.get(served.identity, Spent()) + served.backend.charged()
+    def _write(self, arrived: Iterable[Future[Reply | Failed]]) -> list[tuple[Entry, Any]]:
+        """Write replies into the journal, and give them back as they are kept; failures are not, and are given back
+        as they are. What was cancelled or raised an error gave none.
+
+        Until all is written nothing is forgotten: an interruption leaves it to :meth:`close`.
+        """
+        came = {future: future.result() for future in arrived if not future.cancelled() and future.exception() is None}
+        answers = [
+            (self._sent[future], reply if isinstance(reply, Failed) else kept(reply)) for future, reply in came.items()
+        ]
+        new = [(entry, answer) for entry, answer in answers if not isinstance(answer, Failed)]
+        for served in self._models.servers:
+            self._owed[served.identity] = self._owed.get(served.identity, Spent()) + served.backend.charged()
+        of = self._models.named
         self._journal.put(
-            [
-                (entry.key, self._models[entry.request.model].identity, entry.question, answer)
-                for entry, answer in answers.items()
-            ],
-            owed,
+            [(entry.key, of(entry.request.model).identity, entry.question, answer) for entry, answer in new], self._owed
         )
-        self.asked += len(answers)
-        return [done for entry, reply in found.items() for done in self._deliver(entry.key, answers.get(entry, reply))]
+        self._owed.clear()
+        for future in came:
+            del self._sent[future]
+        self.asked += len(new)
+        return answers
 
     def _batch(self) -> Done:
         """Have a model in this process answer all that it is asked of one kind."""
-        (model, kind), needed = next(iter(self._held.items()))
-        del self._held[model, kind]
-        served = self._load(model)
+        (served, kind), needed = next(iter(self._held.items()))
+        del self._held[served, kind]
+        self._models.load(served)
         done: Done = []
         for entry, reply in zip_longest(needed, compute(served.backend, kind, needed)):
             if entry is None or reply is None:
+                model, how_many = needed[0].request.model, "fewer" if reply is None else "more"
                 raise RunError(
                     "E-RUN-020",
-                    f"the backend of {model!r} gave {'fewer' if reply is None else 'more'} than {len(needed)} replies "
-                    f"to {len(needed)} requests",
+                    f"the backend of {model!r} gave {how_many} than {len(needed)} replies to {len(needed)} requests",
                 )
             answer: Any = reply
             if not isinstance(reply, Failed):
@@ -214,18 +212,6 @@ class Serving:
                 self.asked += 1
             done += self._deliver(entry.key, answer)
         return done
-
-    def _load(self, model: str) -> Served:
-        served = self._served(model)
-        if model in self._loaded:
-            self._loaded.remove(model)
-        else:
-            if len(self._loaded) == KEPT_OPEN:
-                self._models[self._loaded.pop(0)].backend.close()
-            release()
-            served.backend.open(served.source)
-        self._loaded.append(model)
-        return served
 
     def _deliver(self, key: str, answer: Any) -> Done:
         """Give an answer to all who wait for it. Gives back the questions that now have all of theirs."""

@@ -130,6 +130,7 @@ def generators(job: Job) -> dict[str, Any]:
     input failed; what it made before stays."""
     known = set(_ids(job.rows))  # a record that a mixer drew twice is one record
     verdicts: dict[str, Created | Drop | Failed] = {}
+    rejected: set[str] = set()  # inputs of which something was
     with _writer(job) as writer:
         lineage = _Lineage(job)
         for item, outcome in job.call():
@@ -141,6 +142,7 @@ def generators(job: Job) -> dict[str, Any]:
                     if not isinstance(verdicts.get(used), Failed):
                         verdicts[used] = outcome
             elif isinstance(outcome, Rejected):
+                rejected.add(item)
                 job.ledger.reject(item, outcome)
             elif isinstance(outcome, (Drop, Failed)):
                 if isinstance(outcome, Failed) or item not in verdicts:
@@ -148,7 +150,7 @@ def generators(job: Job) -> dict[str, Any]:
             else:
                 raise job.broken(f"gave a {type(outcome).__name__} for {item}")
         found = writer.finish()
-    unknown = verdicts.keys() - known
+    unknown = (verdicts.keys() | rejected) - known
     if unknown:
         raise job.broken(f"answered for records it was not given: {sorted(unknown)[:3]}")
     for item, verdict in verdicts.items():

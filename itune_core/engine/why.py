@@ -169,6 +169,8 @@ def _words(project: Project, node: StepNode, change: Change) -> tuple[str, str |
         return _config_words(project, node, change)
     if area == "code":
         return _code_words(str(change.old), str(change.new)), None
+    if area == "depends_on":
+        return _dependency_words(change), None
     if area == "wrappers":
         return f"the extensions around {node.stage} changed", None
     if area == "format":
@@ -214,3 +216,17 @@ def _code_words(old: str, new: str) -> str:
     if package == old.partition(" editable ")[0] and package != new:
         return f"code: the sources of {package} changed (it is installed to be edited)"
     return f"code: {old.partition(' editable ')[0]} -> {package}"
+
+
+def _dependency_words(change: Change) -> str:
+    """One distribution has another version; or the component did not declare any before, or does not now."""
+    name = change.path.partition(".")[2]
+    if not name:
+        now, before = (
+            ", ".join(f"{one} {at}" for one, at in (side or {}).items()) for side in (change.new, change.old)
+        )
+        return f"its output depends on {now or 'no other distribution'} now, before on {before or 'none'}"
+    old, new = (None if side is None else str(side).partition(" editable ")[0] for side in (change.old, change.new))
+    if old == new:
+        return f"the sources of {name} changed, which its output depends on (it is installed to be edited)"
+    return f"its output depends on {name}: {old or 'not before'} -> {new or 'no more'}"

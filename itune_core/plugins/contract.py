@@ -114,6 +114,15 @@ def _config(loaded: type[Any], entry: Entry) -> None:
             why="a misspelt setting would be ignored, and the artifact key would not hold",
             fix="leave extra and frozen of model_config as ComponentConfig sets them",
         )
+    renamed = [name for name, field in config.model_fields.items() if field.alias or field.validation_alias]
+    if renamed:
+        raise PluginError(
+            "E-PLUGIN-032",
+            f"settings of {entry} have two names: {', '.join(renamed)}",
+            where=entry.value,
+            why="messages, pages and artifact keys call a setting by the name of its field, and a recipe would not",
+            fix="call the field what a recipe writes, and leave out alias and validation_alias",
+        )
     bare = [name for name, field in config.model_fields.items() if not (field.description or "").strip()]
     if bare:
         raise PluginError(

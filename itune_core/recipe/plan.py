@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from itune_core.api.components import Component
-from itune_core.api.fields import FUNCTION, INPUT_FILE, MODEL_REF
+from itune_core.api.fields import FUNCTION, MODEL_REF
 from itune_core.api.records import Kind
 from itune_core.api.resources import Backend
 from itune_core.plugins import catalog, functions, loader
@@ -29,7 +29,7 @@ from itune_core.recipe.nodes import Path as TreePath
 from itune_core.recipe.overrides import override
 from itune_core.recipe.reading import is_mapping, read_recipe
 from itune_core.recipe.recipe import Recipe
-from itune_core.recipe.settings import absolute, read_settings, rewrite
+from itune_core.recipe.settings import read_settings, rewrite, rooted
 from itune_core.recipe.yaml import read_file
 
 
@@ -180,8 +180,7 @@ def compile(
     library = Library(load, policy, file.parent, problems)
 
     models = {name: _model(name, node, library) for name, node in recipe.models.items()}
-    for name, node in recipe.extensions.items():
-        _check_extension(name, node, library)
+    extensions = {name: _extension(name, node, library) for name, node in recipe.extensions.items()}
     drafts, own = draft_steps(recipe, library)
     check_axes(recipe, own, problems)
     check_names(recipe, drafts, problems)
@@ -199,7 +198,7 @@ def compile(
         recipe=recipe,
         models={name: model for name, model in models.items() if model is not None},
         nodes={variant.name: _step(variant, kinds, recipe, file.parent) for variant in variants},
-        extensions={name: node.plain() or {} for name, node in recipe.extensions.items()},
+        extensions=extensions,
         policy=policy,
         overrides=tuple(overrides),
     )
@@ -242,17 +241,20 @@ def _model(name: str, node: Node, library: Library) -> ModelNode | None:
         library.folder,
         library.problems,
     )
-    files = frozenset(item.place for item in settings.marked if item.marker is INPUT_FILE)
-    config = rewrite(settings.config, lambda _, value: absolute(value, library.folder), files)
+    config = rooted(settings.config, settings.marked, library.folder)
     return ModelNode(name, backend.value, entry, component, config, node.at.line)
 
 
-def _check_extension(name: str, node: Node, library: Library) -> None:
+def _extension(name: str, node: Node, library: Library) -> Mapping[str, Any]:
+    """The settings of an extension, as far as they are written."""
     path: TreePath = ("extensions", name)
     found = library.get("extensions", name, node, path)
-    if found is not None:
-        where: Callable[[TreePath], TreePath] = lambda place: (*path, *place)  # noqa: E731
-        read_settings(found[1], f"extensions/{name}", node, where, library.folder, library.problems)
+    if found is None:
+        return {}
+    where: Callable[[TreePath], TreePath] = lambda place: (*path, *place)  # noqa: E731
+    settings = read_settings(found[1], f"extensions/{name}", node, where, library.folder, library.problems)
+    values: Mapping[str, Any] = rooted(node.plain() or {}, settings.marked, library.folder)
+    return values
 
 
 def _step(variant: Variant, kinds: Kinds, recipe: Recipe, folder: Path) -> StepNode:
@@ -260,12 +262,10 @@ def _step(variant: Variant, kinds: Kinds, recipe: Recipe, folder: Path) -> StepN
     assert draft.entry is not None  # nor is any of these three, or a problem would have been noted
     assert draft.component is not None
     assert draft.settings is not None
+    config = rooted(draft.settings.config, draft.settings.marked, folder)
     markers = {item.place: item.marker for item in draft.settings.marked}
-    files = frozenset(place for place, marker in markers.items() if marker is INPUT_FILE)
 
     def change(place: TreePath, value: Any) -> Any:
-        if place in files:
-            return absolute(value, folder)
         names = variant.targets[place]
         return names if isinstance(place[-1], int) else names[0]
 
@@ -279,7 +279,7 @@ def _step(variant: Variant, kinds: Kinds, recipe: Recipe, folder: Path) -> StepN
         uses=draft.uses,
         entry=draft.entry,
         component=draft.component,
-        config=rewrite(draft.settings.config, change, files | variant.targets.keys()),
+        config=rewrite(config, change, frozenset(variant.targets)),
         inputs={name: tuple(map(_feed, flows[name])) for name in draft.component.inputs if name in flows},
         models=tuple(dict.fromkeys(name for is_model, names in references if is_model for name in names)),
         steps=tuple(dict.fromkeys(name for is_model, names in references if not is_model for name in names)),

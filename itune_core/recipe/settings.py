@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from itune_core.api.fields import INPUT_FILE, SECRET, ComponentConfig, Marked, marked
+from itune_core.api.fields import INPUT_FILE, SECRET, ComponentConfig, Marked, Marker, marked
 from itune_core.api.reading.standard_input import PATH as STANDARD_INPUT
 from itune_core.recipe import errors
 from itune_core.recipe.errors import Problems
@@ -80,7 +80,7 @@ def read_settings(owner: type[Any], label: str, node: Node, where: Where, folder
         label: its name for messages: ``trainers/dpo``.
         node: the mapping; where it is empty, `node` is where messages point.
         where: what path of the recipe a place in `node` has.
-        folder: where relative paths of input files start.
+        folder: where relative paths start.
         problems: where mistakes are noted.
     """
     schema: type[ComponentConfig] = getattr(owner, "Config", ComponentConfig)  # an extension may have no settings
@@ -117,7 +117,25 @@ def absolute(path: str, folder: Path) -> str:
     return str(folder.absolute() / os.path.expanduser(path))
 
 
-def rewrite(config: BaseModel, change: Callable[[TreePath, Any], Any], places: frozenset[TreePath]) -> Any:
+def rooted(config: Any, found: Iterable[Marked], folder: Path) -> Any:
+    """A copy of `config` that names the same files whatever the working directory: input files, and those of secrets.
+
+    Args:
+        config: a Config, or the plain values of one.
+        found: its marked values.
+        folder: where relative paths start.
+    """
+    change: Mapping[Marker, Callable[[str, Path], str]] = {INPUT_FILE: absolute, SECRET: _absolute_secret}
+    changes = {item.place: change[item.marker] for item in found if item.marker in change}
+    return rewrite(config, lambda place, value: changes[place](value, folder), frozenset(changes))
+
+
+def _absolute_secret(written: str, folder: Path) -> str:
+    form, _, path = written.partition(":")
+    return f"file:{absolute(path, folder)}" if form == "file" else written
+
+
+def rewrite(config: Any, change: Callable[[TreePath, Any], Any], places: frozenset[TreePath]) -> Any:
     """A copy of `config` with the values at `places` changed.
 
     `change` is given a place and its value. What it returns stands there instead; a tuple for an item of a list takes

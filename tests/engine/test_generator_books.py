@@ -24,6 +24,10 @@ def talk(question: str) -> Record:
     return conversation([message("user", question), message("assistant", "Yes.")])
 
 
+def _kind(outcome: Any) -> str:
+    return type(outcome).__name__
+
+
 @pytest.fixture
 def seeds(tmp_path: Path) -> View:
     folder = tmp_path / "seeds"
@@ -35,12 +39,12 @@ def seeds(tmp_path: Path) -> View:
     return View((Base(folder, Kind.PROMPT),), range(ROWS))  # type: ignore[arg-type]
 
 
-def made(seeds: View, folder: Path, *outcomes: tuple[int, Any]) -> tuple[list[Mapping[str, Any]], dict[str, Any]]:
-    """The rows that the step leaves and its balance; an outcome's row is given by its number."""
+def made(seeds: View, folder: Path, *outcomes: tuple[int | str, Any]) -> tuple[list[Mapping[str, Any]], dict[str, Any]]:
+    """The rows that the step leaves and its balance; an outcome's row is given by its number, or an id that is none."""
     ids = seeds.dataset["id"]
 
     def call() -> Iterator[tuple[str, Any]]:
-        return ((ids[number], outcome) for number, outcome in outcomes)
+        return ((ids[row] if isinstance(row, int) else row, outcome) for row, outcome in outcomes)
 
     folder.mkdir()
     with Ledger(folder, "step") as books:
@@ -108,3 +112,10 @@ def test_an_input_of_which_all_was_rejected_still_has_to_be_answered_for(seeds: 
     rest = [(number, Drop("not-asked")) for number in (1, 2)]
     with pytest.raises(RunError, match="E-RUN-011"):
         made(seeds, tmp_path / "made", (0, Rejected("too-short")), *rest)
+
+
+@pytest.mark.parametrize("outcome", [Created(talk("one")), Rejected("too-short"), Drop("not-asked")], ids=_kind)
+def test_an_answer_for_a_record_that_was_not_given_is_an_error(seeds: View, tmp_path: Path, outcome: Any) -> None:
+    rest = [(number, Drop("not-asked")) for number in range(ROWS)]
+    with pytest.raises(RunError, match=r"E-RUN-012.*not given: \['elsewhere'\]"):
+        made(seeds, tmp_path / "made", *rest, ("elsewhere", outcome))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from pydantic import Field
 
 from itune_core.api import ComponentConfig, Filter, InputFile, ModelRef, Runtime, Secret, StepRef
 from itune_core.engine import digest
-from itune_core.engine.keys import code_identity, difference, key_parts, settings
+from itune_core.engine.extensions import Extension
+from itune_core.engine.keys import code_identity, dependencies, difference, key_parts, settings
 from itune_core.plugins import catalog
 
 
@@ -106,6 +108,87 @@ def test_editable_code_is_pinned_by_its_sources() -> None:
 def test_an_installed_wheel_is_pinned_by_its_version() -> None:
     entry = catalog.Entry("filters", "x", "pluggy:PluginManager", "pluggy", "1.7.0", "")
     assert code_identity(entry) == "pluggy==1.7.0"
+
+
+class Analysed(Filter):
+    """A filter whose verdicts are those of an analyser. Source: these tests."""
+
+    def depends_on(self) -> Sequence[str]:
+        return ("Acme_Analyser", "acme-analyser.words")
+
+
+def _install(site: Path, name: str, version: str) -> Path:
+    info = site / f"{name}-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    return info
+
+
+def test_of_what_depends_on_nothing_else_the_key_says_nothing_else(config: dict[str, Any]) -> None:
+    assert "depends_on" not in _parts(config)
+
+
+def test_an_upgrade_of_what_the_output_depends_on_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    component = Analysed(Analysed.Config())
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    said = {"acme-analyser": "not installed", "acme-analyser-words": "not installed"}
+    assert dependencies(component) == {"depends_on": said}
+    _install(tmp_path / "site", "acme_analyser", "1.9")
+    assert dependencies(component) == {"depends_on": {**said, "acme-analyser": "1.9"}}
+    monkeypatch.syspath_prepend(tmp_path / "newer")
+    _install(tmp_path / "newer", "acme_analyser", "1.10")
+    assert dependencies(component) == {"depends_on": {**said, "acme-analyser": "1.10"}}
+
+
+def test_the_upgrade_is_part_of_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def parts() -> dict[str, Any]:
+        lent: dict[str, Any] = {"file": str, "model": str, "step": str, "seed": 0}
+        return key_parts(Analysed(Analysed.Config()), ENTRY, inputs={}, **lent)
+
+    before = parts()
+    monkeypatch.syspath_prepend(tmp_path)
+    _install(tmp_path, "acme_analyser", "1.9")
+    assert difference(before, parts()) == ['depends_on.acme-analyser: "not installed" -> "1.9"']
+    assert digest.of_value(before) != digest.of_value(parts())
+
+
+class Masks:
+    """An extension: a plain class. Source: these tests."""
+
+    class Config(ComponentConfig):
+        names: InputFile = Field(description="What is masked.")
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def depends_on(self) -> Sequence[str]:
+        return ("acme-analyser",)
+
+
+def test_an_extension_counts_by_its_files_content_and_by_what_it_depends_on(tmp_path: Path) -> None:
+    def part(folder: str) -> Mapping[str, Any]:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "names").write_text("Anna\n")
+        extension = Extension(ENTRY, Masks(Masks.Config(names=str(tmp_path / folder / "names"))))
+        return extension.key_part(digest.of_file)
+
+    assert part("here") == part("there")
+    assert part("here")["depends_on"] == {"acme-analyser": "not installed"}
+    assert "depends_on" not in Extension(ENTRY, object()).key_part(digest.of_file)
+
+
+def test_what_can_be_edited_counts_by_its_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for number in (1, 2):  # a checkout is read once a process
+        site = tmp_path / str(number)
+        info = _install(site, "acme_analyser", "1.9")
+        (info / "direct_url.json").write_text(json.dumps({"url": site.as_uri(), "dir_info": {"editable": True}}))
+        (site / "acme_analyser.py").write_text(f"WORDS = {number}\n")
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(site)
+            found.append(dependencies(Analysed(Analysed.Config()))["depends_on"]["acme-analyser"])
+    assert found[0] != found[1]
+    assert all(version.startswith("1.9 editable sha256:") for version in found)
 
 
 def test_settings_leave_secrets_out() -> None:

@@ -28,7 +28,8 @@ from itune_core.api import (
 from itune_core.api.randomness import derive_seed
 from itune_core.engine.asking import Question
 from itune_core.engine.journal import Journal
-from itune_core.engine.serving import Served, Serving
+from itune_core.engine.opened import Served
+from itune_core.engine.serving import Serving
 
 
 class Echo(Backend):

@@ -162,6 +162,15 @@ CONTRACT = {
         "E-PLUGIN-032",
         GOOD + "    class Config(ComponentConfig, frozen=False):\n        '''Soft.'''",
     ),
+    "config with an alias": (
+        "E-PLUGIN-032",
+        GOOD + "    class Config(ComponentConfig):\n        form: str = Field(alias='schema', description='Of it.')",
+    ),
+    "config with an alias for all": (
+        "E-PLUGIN-032",
+        GOOD + "    class Config(ComponentConfig, alias_generator=str.upper):\n"
+        "        form: str = Field(description='Of it.')",
+    ),
     "undescribed setting": ("E-PLUGIN-033", GOOD + "    class Config(ComponentConfig):\n        size: int = 3"),
     "blank description": (
         "E-PLUGIN-033",

@@ -157,6 +157,7 @@ class Answers(Evaluator):
 
     class Config(ComponentConfig):
         model: ModelRef = Field(description="Who answers.")
+        token: Secret | None = Field(None, description="Whom the answers are for.")
 
 
 class Transformers(Backend):
@@ -174,6 +175,8 @@ class Openai(Backend):
 class Profile:
     class Config(ComponentConfig):
         depth: int = Field(3, ge=1, description="How deep.")
+        names: InputFile | None = Field(None, description="What is counted.")
+        token: Secret | None = Field(None, description="Who may see it.")
 
 
 PUBLISHED: dict[tuple[str, str], type[Any]] = {

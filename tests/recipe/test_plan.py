@@ -309,6 +309,35 @@ matrix:
     assert (kept.config.rule, kept.steps, kept.models) == ("evolved[seed=1]", ("evolved[seed=1]",), ())
 
 
+def test_so_are_the_files_of_secrets_and_of_extensions(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret's file is read when it is used; there need not be one before."""
+    monkeypatch.chdir(bench.folder.parent)
+    monkeypatch.setenv("HOME", "/home/anna")
+    server = "{{backend: openai, base_url: 'http://127.0.0.1:8000/v1', model: qwen, api_key: '{key}'}}"
+    written = {"near": "file:keys/near", "home": "file:~/key", "whole": "file:/run/key", "named": "env:KEY"}
+    models = "\n".join(f"  {name}: {server.format(key=key)}" for name, key in written.items())
+    plan = bench.compile(f"""
+itune: 1
+name: test
+models:
+{models}
+steps:
+  rows: {{uses: formatters/dolly, with: {{path: dolly.jsonl}}}}
+  told: {{uses: evaluators/answers, from: rows, with: {{model: near, token: "file:token"}}}}
+extensions: {{profile: {{names: rows.jsonl, token: "file:token"}}}}
+""")
+    assert {name: model.config.api_key for name, model in plan.models.items()} == {
+        "near": f"file:{bench.folder}/keys/near",
+        "home": "file:/home/anna/key",
+        "whole": "file:/run/key",
+        "named": "env:KEY",
+    }
+    assert plan.nodes["told"].config.token == f"file:{bench.folder}/token"
+    assert plan.extensions == {
+        "profile": {"names": f"{bench.folder}/rows.jsonl", "token": f"file:{bench.folder}/token"}
+    }
+
+
 def test_files_are_found_from_the_folder_of_the_recipe(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(bench.folder.parent)
     (bench.folder / "more").mkdir()

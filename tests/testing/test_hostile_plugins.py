@@ -82,6 +82,10 @@ EXPECTED: Mapping[str, tuple[str, str]] = {
         "it takes prompt records, and raised ValueError",
     ),
     "NeedsARow": ("test_no_rows_are_no_mishap", "with no rows it raised IndexError"),
+    "DependsOnAStranger": (
+        "test_what_its_output_depends_on_is_declared",
+        "depends on kiwipiepy, which kit-hostile does",
+    ),
     "HoldsALambda": ("test_it_pickles", "it cannot be sent to another process"),
     "BareSetting": ("test_it_keeps_its_contract", "have no description: share"),
     "BareInnerSetting": ("test_every_setting_is_described", "settings without a description: Inner.share"),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from itune_core.testing.mock_llm.http1 import MAX_HEAD, BadRequest, Reader, Request
 from itune_core.testing.mock_llm.instances import SchemaError, instance
 from itune_core.testing.mock_llm.prose import tokens, write
+from itune_core.testing.mock_llm.seen import KEPT, KEPT_BYTES, Memory, Seen
 
 SIZED = (
     b"POST /v1/files?purpose=x HTTP/1.1\r\nHost: localhost\r\nX-A:  b \r\nContent-Length: 12\r\n\r\nhello\r\n\r\nyou"
@@ -201,3 +202,21 @@ ENDLESS = {"properties": {"a": {"$ref": "#"}, "b": {"$ref": "#"}}, "required": [
 def test_what_cannot_be_held_to_is_refused(schema: Any) -> None:
     with pytest.raises(SchemaError):
         instance(schema, random.Random(0))
+
+
+@pytest.mark.parametrize(("size", "kept"), [(0, KEPT), (KEPT_BYTES // 4, 4), (KEPT_BYTES, 1), (KEPT_BYTES + 1, 1)])
+def test_the_newest_requests_are_remembered_as_far_as_there_is_room(size: int, kept: int) -> None:
+    memory, body = Memory(), bytes(size)
+    for number in range(kept + 3):
+        memory.add(Seen("POST", f"/{number}", body, 200, None))
+    assert [seen.path for seen in memory] == [f"/{number}" for number in range(3, kept + 3)]
+    memory.add(Seen("GET", "/last", b"", 200, None))
+    assert [seen.path for seen in memory][-1] == "/last"
+    assert sum(len(seen.body) for seen in memory) <= KEPT_BYTES
+
+
+def test_only_a_request_that_fills_the_memory_alone_is_remembered_beyond_it() -> None:
+    memory = Memory()
+    for _ in range(2):
+        memory.add(Seen("POST", "/v1/files", bytes(KEPT_BYTES + 1), 200, None))
+    assert len(list(memory)) == 1

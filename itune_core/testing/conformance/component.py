@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from itune_core.api.errors import ItuneError, PluginError
 from itune_core.plugins import policy
@@ -177,6 +179,22 @@ class Conformance:
         """As ``itune plugins schema`` prints them."""
         if hasattr(subject.loaded, "Config"):
             json.dumps(_schema(subject))
+
+    def test_what_its_output_depends_on_is_declared(self, subject: Subject) -> None:
+        """What it names in `depends_on`, with the author's `config`, are dependencies of its distribution or of one of
+        its extras."""
+        _configured(subject)
+        component = subject.make()
+        named = component.depends_on() if hasattr(component, "depends_on") else ()
+        declared = {canonicalize_name(Requirement(line).name) for line in subject.entry.requires}
+        foreign = sorted({name for name in named if canonicalize_name(name) not in declared})
+        if foreign:
+            fail(
+                f"its output depends on {', '.join(foreign)}, which {subject.entry.distribution} does not declare",
+                why="nothing would install it, and an artifact's key would say for ever that it is not installed",
+                fix="add it to the dependencies, or to an extra, in pyproject.toml: by its distribution's name, which "
+                "need not be that of its module",
+            )
 
     def test_it_pickles(self, subject: Subject) -> None:
         """Executors send it to other processes."""

@@ -234,6 +234,7 @@ class Batches:
                 name = f"{told['id']}_{field.partition('_')[0]}.jsonl"
                 told[field] = self._files.add(name, "batch_output", b"".join(lines))["id"]
         told["request_counts"] = {"total": len(batch.lines), "completed": len(good), "failed": len(bad)}
+        batch.lines = []  # its file has them
 
 
 def _lines(content: bytes, endpoint: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

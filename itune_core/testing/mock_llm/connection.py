@@ -12,7 +12,8 @@ import orjson
 
 from itune_core.testing.mock_llm.http1 import CONTINUE, BadRequest, Reader, Request, chunk, head
 from itune_core.testing.mock_llm.refusal import Refused
-from itune_core.testing.mock_llm.service import JSON, Reply, Service
+from itune_core.testing.mock_llm.reply import JSON, Reply
+from itune_core.testing.mock_llm.service import Service
 
 
 class Connection(asyncio.Protocol):

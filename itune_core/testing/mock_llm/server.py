@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from itune_core.api.errors import RecipeError
 from itune_core.testing.mock_llm.connection import Connection
-from itune_core.testing.mock_llm.service import Seen, Service
+from itune_core.testing.mock_llm.seen import Seen
+from itune_core.testing.mock_llm.service import Service
 from itune_core.testing.mock_llm.settings import Settings
 
 HOST = "127.0.0.1"
@@ -73,7 +74,8 @@ class MockLLM:
         return self._look(self._service.stats.plain)
 
     def requests(self) -> list[Seen]:
-        """The requests so far, the newest 10,000, in the order in which they were read."""
+        """The requests so far, in the order in which they were read: the newest 10,000, or as many as have bodies of 64
+        MiB together. :meth:`stats` counts all of them."""
         return self._look(lambda: list(self._service.seen))
 
     def start(self) -> MockLLM:

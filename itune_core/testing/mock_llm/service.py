@@ -7,9 +7,9 @@ import hmac
 import math
 import re
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -19,76 +19,19 @@ from itune_core.testing.mock_llm.batches import Batches, Files
 from itune_core.testing.mock_llm.embeddings import embed
 from itune_core.testing.mock_llm.http1 import Request
 from itune_core.testing.mock_llm.limits import Limits, retry_headers
+from itune_core.testing.mock_llm.question import Question
 from itune_core.testing.mock_llm.refusal import Refused
+from itune_core.testing.mock_llm.reply import JSON, Reply
 from itune_core.testing.mock_llm.scripted import Script
+from itune_core.testing.mock_llm.seen import Memory, Seen
 from itune_core.testing.mock_llm.settings import Settings
 from itune_core.testing.mock_llm.stats import Stats
 
 QUESTIONS = ("/v1/chat/completions", "/v1/embeddings")
 """What a model is asked through."""
 
-KEPT = 10_000
-"""Requests that are remembered."""
-
-JSON = "application/json"
 _NAMED = re.compile(r"(/v1/(?:files|batches)/)([^/]+)(|/[a-z]+)")
 _HOST = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?")
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A request as it arrived.
-
-    Attributes:
-        method, path, body: of the request.
-        status: of the reply; if the reply never came, the one it would have had.
-        fault: what was done to it.
-    """
-
-    method: str
-    path: str
-    body: bytes
-    status: int
-    fault: str | None
-
-
-@dataclass
-class Reply:
-    """What is sent, when and how.
-
-    Attributes:
-        status, body, headers: of the response.
-        events: in place of a body, the parts of a stream.
-        delay: seconds before anything is sent.
-        fault: ``truncate``, ``hang-up``, ``hang`` or ``drip``: how the sending goes wrong. The other faults are
-            already in status and body.
-        question: digest of what was asked, of a question that was let in.
-        tokens: of question and answer.
-        counts: whether the statistics show it.
-    """
-
-    status: int
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
-    events: Sequence[bytes] | None = None
-    delay: float = 0.0
-    fault: str | None = None
-    question: bytes | None = None
-    tokens: tuple[int, int] = (0, 0)
-    counts: bool = True
-
-    @classmethod
-    def refusal(cls, error: Refused) -> Reply:
-        return cls(error.status, orjson.dumps(error.body), {"content-type": JSON, **error.headers})
-
-    @classmethod
-    def told(cls, body: Any, tokens: tuple[int, int] = (0, 0)) -> Reply:
-        return cls(200, orjson.dumps(body), {"content-type": JSON}, tokens=tokens)
-
-    @property
-    def right(self) -> bool:
-        """Whether, sent whole, it answers what was asked."""
-        return self.status == 200 and self.fault in (None, "drip")
 
 
 Handler = Callable[[Request, str], Reply]
@@ -105,7 +48,7 @@ class Service:
 
     def __init__(self, settings: Settings, token: str | None, clock: Callable[[], float] = time.monotonic) -> None:
         self.stats = Stats()
-        self.seen: deque[Seen] = deque(maxlen=KEPT)
+        self.seen = Memory()
         self._settings, self._token = settings, token
         self._script = Script.read(settings.answers)
         self._faults, self._limits = faults.Faults(settings), Limits(settings, clock)
@@ -142,7 +85,7 @@ class Service:
             if request.path == "/stats":  # whoever asks how it went changes nothing about it
                 return replace(Reply.told(self.stats.plain()), counts=False)
             reply = self._decide(request)
-        self.seen.append(Seen(request.method, request.path, request.body, reply.status, reply.fault))
+        self.seen.add(Seen(request.method, request.path, request.body, reply.status, reply.fault))
         self.stats.requests += 1
         return reply
 
@@ -267,7 +210,7 @@ class Service:
         return reply.status, orjson.loads(reply.body)
 
     def _chat(self, request: Request, name: str) -> Reply:
-        question = chat.Question.read(request.body)
+        question = Question.read(request.body)
         self._check_model(question.model)
         draws = chat.answer(question, self._script)
         used = chat.usage(question, draws)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
-from itune_backends.remote import answers, wire
+from itune_backends.remote import answers, likelihoods, wire
 from itune_backends.remote.spending import Price, Spending
 from itune_core.api import (
     Ask,
@@ -42,8 +42,8 @@ class OpenAI(Backend):
     sent again, after a pause that grows by chance or that the server names; a request of which no try comes to anything
     fails by itself (``E-BACKEND-026``), and so does one that the server will not answer (``E-BACKEND-025``) or whose
     answer is withheld (``E-BACKEND-027``). A wrong key, model or address (``E-BACKEND-021``, ``E-BACKEND-022``), a
-    server that is not there (``E-BACKEND-033``) and a budget that is spent (``E-BACKEND-023``) end the step: what was
-    answered is kept.
+    server that is not there (``E-BACKEND-033``) or whose certificate is refused (``E-BACKEND-038``), and a budget that
+    is spent (``E-BACKEND-023``) end the step: what was answered is kept.
 
     What pins a served model is its name, its ``revision`` and its ``identity``, else the address that it is served at.
     Seeds are sent; whether the same seed gives the same answer again is for the server to keep.
@@ -98,7 +98,9 @@ class OpenAI(Backend):
             None, gt=0, description="Most tokens that this model may read and write in this project, over all runs."
         )
         batch: Runtime[bool] = Field(
-            False, description="Ask in batches, by files: cheaper at some servers, and answered within a day."
+            False,
+            description="Ask in batches, by files: cheaper at some servers, and answered within a day. A batch has "
+            "what the 1,024 rows ask that a step works on at a time; a row that asks again waits for another batch.",
         )
 
         @field_validator("base_url")
@@ -133,7 +135,8 @@ class OpenAI(Backend):
         """Read the key. The server is spoken to with the first request.
 
         Raises:
-            ModelError: ``E-BACKEND-020`` there is no key where `api_key` says.
+            ModelError: ``E-BACKEND-020`` there is no key where `api_key` says; ``E-BACKEND-038`` the certificates that
+                ``SSL_CERT_FILE`` names cannot be read.
         """
         from itune_backends.remote.admission import Admission
         from itune_backends.remote.batches import Batches
@@ -152,6 +155,11 @@ class OpenAI(Backend):
             Patience(config.timeout, config.max_retries, config.retry_for),
         )
         self._batches = Batches(self._client, self.served_identity()) if config.batch else None
+
+    def drain(self) -> None:
+        """Send nothing more: neither what has not had its turn nor what failed and would be tried again."""
+        if self._client is not None:
+            self._client.drain()
 
     def close(self) -> None:
         """Close the connections; what is not answered is cancelled."""
@@ -191,7 +199,7 @@ class OpenAI(Backend):
         if isinstance(request, Ask):
             return await self._ask(wire.chat(model, request, seed, extra), partial(answers.answer, ask=request))
         if isinstance(request, Choices):
-            return await self._ask(wire.choices(model, request, extra), partial(answers.weighed, request=request))
+            return await self._ask(wire.choices(model, request, extra), partial(likelihoods.weighed, request=request))
         if isinstance(request, Embed):
             return await self._ask(wire.embeddings(model, request, extra), partial(answers.vectors, request=request))
         if isinstance(request, LogProbs):
@@ -213,10 +221,10 @@ class OpenAI(Backend):
         model, extra = self.config.model, self.config.extra
         if not request.prompt:
             text = "".join(turn["content"] for turn in request.completion)
-            read = partial(answers.echoed, text=text, max_length=request.max_length)
+            read = partial(likelihoods.echoed, text=text, max_length=request.max_length)
             return await self._client.ask(wire.echo(model, request, extra), read)
-        read_scored = partial(answers.scored, max_length=request.max_length)
+        read_scored = partial(likelihoods.scored, max_length=request.max_length)
         both = [*request.prompt, *request.completion]
         whole = await self._client.ask(wire.scored(model, both, extra, whole=True), read_scored)
         prompt = await self._client.ask(wire.scored(model, request.prompt, extra, whole=False), read_scored)
-        return answers.after(prompt, whole)
+        return likelihoods.after(prompt, whole)

@@ -219,3 +219,29 @@ def test_a_batch_that_somebody_cancels_ends_the_step(batched: Opening, mock_llm:
     error = future.exception(timeout=30)
     assert isinstance(error, ModelError)
     assert (error.code, "cancelled" in error.what) == ("E-BACKEND-032", True)
+
+
+def test_a_key_that_a_batch_repeats_is_not_handed_on(batched: Opening, mock_llm: Callable[..., MockLLM]) -> None:
+    server = mock_llm(token="sk-batched-0123456789", answers=[{"answer": "Never tell sk-batched-0123456789."}])
+    [reply] = answered(batched(server), range(1))
+    assert reply.text == "Never tell [key]."
+
+
+def test_files_are_read_by_lines_of_which_none_is_too_long(
+    batched: Opening, mock_llm: Callable[..., MockLLM], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file may be longer than one answer may be; a line may not."""
+    monkeypatch.setattr("itune_backends.remote.transport.LONGEST", 2048)
+    server = mock_llm(answers=[{"match": "number 9:", "answer": "word " * 20_000}])
+    backend = batched(server, max_retries=1)
+    replies = answered(backend, range(9))
+    assert all(isinstance(reply, Answer) for reply in replies)
+    head = {"Authorization": f"Bearer {server.token}"}
+    files = httpx.get(f"{server.base_url}/files", headers=head).json()["data"]
+    assert [file["bytes"] > 2048 for file in files if file["purpose"] == "batch_output"] == [True]
+    assert answered(batched(server), range(9)) == replies  # found again in that file
+    assert batches(server) == 1
+    failed = backend.submit(ask(9, max_tokens=30_000), 9).result(timeout=30)
+    assert isinstance(failed, Failed)
+    assert failed.code == "E-BACKEND-026"
+    assert "body over" in failed.message

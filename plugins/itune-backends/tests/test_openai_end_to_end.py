@@ -113,8 +113,10 @@ def test_a_key_is_in_no_file_and_no_output(tmp_path: Path, mock_llm: Serving) ->
     folder = project(tmp_path / "p", 10)
     refused, output = run(folder, mock_llm(token="another").base_url)
     assert (refused, "E-BACKEND-021" in output) == (4, True), output
-    done, more = run(folder, mock_llm(token=KEY, faults={"500": 0.2}).base_url)
+    repeating = [{"match": "number [0-4]", "answer": f"Never tell {KEY}."}]
+    done, more = run(folder, mock_llm(token=KEY, faults={"500": 0.2}, answers=repeating).base_url)
     assert done == 0, more
+    assert sum(text == "Never tell [key]." for text in answers(folder).values()) == 5
     assert KEY not in output + more
     places = [place for place in folder.rglob("*") if place.is_file()]
     assert len(places) > 10

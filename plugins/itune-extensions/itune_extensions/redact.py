@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ class Redact:
     said of rows that are dropped or fail.
 
     It wraps the formatters, so that nothing after them has seen the originals: not the store, not a model that is
-    asked, not the report. It enters the keys of formatters; changing what is masked formats again.
+    asked, not the report. It enters the keys of formatters; changing what is masked formats again, and so does, where
+    phone numbers are masked, another version of `phonenumbers`.
 
     - `email`: addresses as RFC 5321 writes them, without quotes;
     - `phone`: numbers that exist by the numbering plans of Google's libphonenumber (the `phonenumbers` package), with a
@@ -75,6 +76,10 @@ class Redact:
         self._folder: Path | None = None
         self._step = ""
         self._table: dict[str, Counter[str]] = {}
+
+    def depends_on(self) -> Sequence[str]:
+        """What holds the numbering plans, which change every few weeks."""
+        return ("phonenumbers",) if "phone" in self.config.kinds else ()
 
     @hookimpl(wrapper=True)
     def itune_format(self) -> Generator[None, Iterable[Result], Iterable[Result]]:

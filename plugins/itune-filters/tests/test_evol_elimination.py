@@ -151,6 +151,7 @@ def test_the_judge_is_asked_about_both_instructions(verdict: Any) -> None:
     [
         *(("equal", True), ("Equal.", True), ('"EQUAL"', True), ("**equal** in all respects", True)),
         *(("different", False), ("Different: it asks for a place", False), ("not equal", False), ("Unequal", False)),
+        *(("<think>Hm.</think>equal", True), ("<think>equal</think>\n\nDifferent", False)),
         *(("equal or different", None), ('"equal"/"different"', None), ("different or equal?", None)),
         *(("", None), ("Equality is", None), ("They are equal", None), ("I cannot say", None)),
     ],

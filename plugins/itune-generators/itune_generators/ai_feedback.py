@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from collections.abc import Generator as PyGenerator
@@ -14,7 +13,6 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from itune_core.api import (
-    Answer,
     Ask,
     Choices,
     Context,
@@ -32,13 +30,14 @@ from itune_core.api import (
     Rejected,
     RowError,
     hookimpl,
-    preference,
 )
 from itune_generators.asking.line_sets import line_set
 from itune_generators.asking.prompting import Prompted
+from itune_generators.asking.together import complete, together
 from itune_generators.feedback.answers import DRAWN, GIVEN, Pair, PairSettings, Turns, pairs
 from itune_generators.feedback.orders import Look, averaged, clamped
-from itune_generators.recording.carrying import CARRIED
+from itune_generators.feedback.preferring import of_pair, preferred, raise_first
+from itune_generators.reading.speech import only
 from itune_generators.recording.figures import reported
 
 NAME = "ai_feedback"
@@ -65,8 +64,9 @@ class AiFeedback(Prompted, Generator):
     the file for each record, the judge compares by each of them, and the label is the mean over all: the labels of
     Constitutional AI. ``meta`` has, for each pair, ``{"ai_feedback": {"judge": its name, "looks": by principle P("1")
     in each of the two orders, "position_bias": mean P("1") - 0.5, "mass": least probability of both options together,
-    "principles": those drawn}}``, and the progress at the end of the step the means of bias and mass. A small mass is a
-    judge that would rather have said something else.
+    "principles": those drawn}, "pair": {"models": who wrote chosen and rejected, if the record says so}}``, and the
+    progress at the end of the step the means of bias and mass. A small mass is a judge that would rather have said
+    something else.
 
     With `thought` the judge first compares the two in writing, in each order and by each principle, and is shown that
     when it is asked for the number. It is nearly always sure then, so each probability is moved into [0.4, 0.6] before
@@ -76,7 +76,10 @@ class AiFeedback(Prompted, Generator):
     (both say the same), ``undecided`` (the orders cancel out exactly), ``too-few-answers``. Of a ranking every two
     answers are compared; pairs that are left out for these reasons while others are not stand in the ledger beside the
     record. Failed: ``E-GEN-032`` the judge thinks nothing, ``E-GEN-042`` it says nothing of an option, ``E-GEN-043`` an
-    answer has several turns or no text, and what a backend cannot answer.
+    answer has several turns or no text, ``E-MODEL-020`` a model's own thought has no end, and what a backend cannot
+    answer. A label needs all the looks that it is the mean of: one order alone would bring the preference for a place
+    back. So one that fails, fails its pair; the record then counts as failed, and the preferences of its other pairs
+    are in the output.
 
     A prompt of your own (`prompts: {compare: file.jinja}`) must ask for 1 or 2 and may use ``prompt``, the turns of the
     question, each with ``role`` and ``content``; ``first`` and ``second``, the answers as they are shown;
@@ -129,26 +132,22 @@ class AiFeedback(Prompted, Generator):
 
         Raises:
             DataError: ``E-DATA-035`` a prompt cannot be used; ``E-GEN-030`` nor can the principles.
-            RowError: ``E-GEN-032``, ``E-GEN-042``, ``E-GEN-043``; ``E-DATA-033`` the prompt cannot be rendered;
-                ``E-DATA-010`` what the policy wrote is no text.
+            RowError: ``E-GEN-032``, ``E-GEN-042``, ``E-GEN-043``, ``E-MODEL-020``; ``E-DATA-033`` the prompt cannot be
+                rendered; ``E-DATA-010`` what the policy wrote is no text. After the preferences of other pairs, if a
+                comparison failed.
         """
         settings: AiFeedback.Config = self.config
         principles = rng.sample(self._principles, settings.drawn) if self._principles else []
         found = yield from pairs(record, settings)
         questions = [self._questions(record["prompt"], pair, principles) for pair in found.compared]
-        shown = [*chain.from_iterable(questions)]
-        thoughts: list[str | None] = [None] * len(shown)
-        if settings.thought:
-            written = yield [Ask(settings.judge, self.asked("think", **values), max_tokens=THOUGHT) for values in shown]
-            thoughts = [*map(_thought, written)]
-        replies = yield [
-            Choices(settings.judge, self.asked("compare", **values, thought=thought), OPTIONS, settings.max_length)
-            for values, thought in zip(shown, thoughts, strict=True)
-        ]
-        said = map(_weighed, replies)
+        said = iter((yield from together([self._compared(values) for values in chain.from_iterable(questions)])))
         left_out, made = [*found.left_out], 0
+        failed: list[Failed] = []
         for pair, asked in zip(found.compared, questions, strict=True):
-            weighed = [*islice(said, len(asked))]
+            weighed = complete([*islice(said, len(asked))])
+            if isinstance(weighed, Failed):
+                failed.append(of_pair(weighed, pair))
+                continue
             looks = [Look(one.first, other.first) for one, other in zip(weighed[::2], weighed[1::2], strict=True)]
             verdict = averaged(looks)
             first = averaged([*map(clamped, looks)]).first if settings.thought else verdict.first
@@ -163,17 +162,13 @@ class AiFeedback(Prompted, Generator):
                 "mass": min(one.mass for one in weighed),
                 "principles": principles,
             }
-            better, worse = (pair.first, pair.second) if first > 0.5 else (pair.second, pair.first)
-            probability = max(first, 1 - first)
-            common = {**record.take(CARRIED), "meta": json.dumps({NAME: told}, ensure_ascii=False)}
-            yield Created(
-                preference(record["prompt"], better, worse, probability=probability, **common), parents=[record["id"]]
-            )
             made += 1
-        if not made:
+            yield preferred(record, pair, 0 if first > 0.5 else 1, {NAME: told}, probability=max(first, 1 - first))
+        if not made and not failed:
             return left_out[0]
         for drop in left_out:
             yield Rejected(drop.reason, drop.detail)
+        raise_first(failed, of=len(found.compared))
         return None
 
     def _questions(self, prompt: Turns, pair: Pair, principles: Sequence[str]) -> list[dict[str, Any]]:
@@ -186,15 +181,21 @@ class AiFeedback(Prompted, Generator):
             for first, second in ((one, other), (other, one))
         ]
 
-
-def _thought(reply: Answer | Failed) -> str:
-    if isinstance(reply, Failed):
-        raise RowError(reply.message, reply.code)
-    if not reply.text.strip():
-        raise RowError(
-            "the judge wrote nothing where it was asked to think", "E-GEN-032", fix="use another judge, or no thought"
-        )
-    return reply.text.strip()
+    def _compared(self, values: Mapping[str, Any]) -> PyGenerator[Any, Any, _Weighed]:
+        """What the judge says of one pair by one principle in one order."""
+        settings = self.config
+        thought = None
+        if settings.thought:
+            written = only((yield Ask(settings.judge, self.asked("think", **values), max_tokens=THOUGHT)))
+            thought = written.text.strip()
+            if not thought:
+                raise RowError(
+                    "the judge wrote nothing where it was asked to think",
+                    "E-GEN-032",
+                    fix="use another judge, or no thought",
+                )
+        asked = self.asked("compare", **values, thought=thought)
+        return _weighed((yield Choices(settings.judge, asked, OPTIONS, settings.max_length)))
 
 
 class _Weighed(NamedTuple):
@@ -204,9 +205,7 @@ class _Weighed(NamedTuple):
     mass: float
 
 
-def _weighed(reply: OptionLogProbs | Failed) -> _Weighed:
-    if isinstance(reply, Failed):
-        raise RowError(reply.message, reply.code)
+def _weighed(reply: OptionLogProbs) -> _Weighed:
     missing = [option for option, value in zip(OPTIONS, reply.values, strict=True) if not math.isfinite(value)]
     if missing:
         raise RowError(

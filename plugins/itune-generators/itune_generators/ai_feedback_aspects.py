@@ -34,6 +34,7 @@ from itune_generators.asking.together import succeeded, together
 from itune_generators.feedback.aggregation import mean_rating, shuffled, unshuffled
 from itune_generators.feedback.answers import text, unusable
 from itune_generators.feedback.forms import Critique, Rated, RatedIfApplicable, number, ratings_of
+from itune_generators.reading.speech import only
 from itune_generators.recording.carrying import CARRIED
 
 NAME = "ai_feedback_aspects"
@@ -74,9 +75,10 @@ class AiFeedbackAspects(Prompted, Generator):
 
     Dropped: ``too-few-answers``, fewer than two are there to be rated. An answer that is left out while others are
     rated stands in the ledger beside the record: ``unfinished`` (it hit ``max_tokens``), ``empty-answer``,
-    ``no-answer`` (the model could not be asked: too long for it, say). Failed: ``E-GEN-040`` what the judge wrote
-    cannot be read, asked twice; ``E-GEN-044`` no aspect applies to an answer; ``E-GEN-043`` a candidate has several
-    turns or no text; and what the backend of the judge cannot answer.
+    ``no-answer`` (the model could not be asked: too long for it, say; its thought has no end; it wrote a NUL
+    character). Failed: ``E-GEN-040`` what the judge wrote cannot be read, asked twice; ``E-GEN-044`` no aspect applies
+    to an answer; ``E-GEN-043`` a candidate has several turns or no text; ``E-MODEL-020`` the judge's own thought has no
+    end; what the backend of the judge cannot answer; and the first ``no-answer``, where fewer than two are left.
 
     A prompt of your own: ``rate`` may use ``prompt``, the turns of the question, each with ``role`` and ``content``;
     ``answers``, the texts in the order shown; ``rubric``, the text of the prompt that has the aspect's name; and
@@ -138,12 +140,17 @@ class AiFeedbackAspects(Prompted, Generator):
     def inputs_for(cls, config: Config) -> Mapping[str, Input]:
         return {"records": Input((Kind.PROMPT if config.models else Kind.RANKING,))}
 
+    def depends_on(self) -> Sequence[str]:
+        """What mends the JSON of answers."""
+        return ("json-repair",)
+
     def generate(self, record: Record, rng: random.Random) -> PyGenerator[Any, Any, Drop | None]:
         """Ask for the answers, then for all ratings and critiques at once; yield the ranking.
 
         Raises:
-            DataError: ``E-DATA-035`` a prompt cannot be used.
-            RowError: ``E-GEN-040``, ``E-GEN-043``, ``E-GEN-044``; ``E-DATA-033`` a prompt cannot be rendered.
+            DataError: ``E-DATA-035`` a prompt cannot be used; ``E-GEN-045`` its turns cannot, or a rubric marks some.
+            RowError: ``E-GEN-040``, ``E-GEN-043``, ``E-GEN-044``, ``E-MODEL-020``; ``E-DATA-033`` a prompt cannot be
+                rendered.
         """
         settings: AiFeedbackAspects.Config = self.config
         responders = drawn(settings.models, settings.answers, rng)
@@ -184,7 +191,7 @@ class AiFeedbackAspects(Prompted, Generator):
         """An answer of each of these, and why others are left out.
 
         Raises:
-            RowError: of the first that could not be asked, where fewer than two answers are left.
+            RowError: of the first that gave none, where fewer than two answers are left.
         """
         settings = self.config
         replies: list[Answer | Failed] = yield [
@@ -204,15 +211,16 @@ class AiFeedbackAspects(Prompted, Generator):
                 failure = failure or reply
                 left_out.append(Rejected("no-answer", f"of {responder.model}: {reply.code}: {reply.message}"))
                 continue
-            [completion] = reply.completions
+            try:
+                completion = only(reply)
+                turn = message("assistant", completion.text)
+            except RowError as error:  # a NUL character, say: the others are still good
+                failure = failure or Failed.of(error)
+                left_out.append(Rejected("no-answer", f"of {responder.model}: {error.code}: {error.what}"))
+                continue
             unfit = unusable(completion)
             if unfit:
                 left_out.append(Rejected(unfit.reason, f"of {responder.model}, {unfit.detail}"))
-                continue
-            try:
-                turn = message("assistant", completion.text)
-            except RowError as error:  # a NUL character, say: the others are still good
-                left_out.append(Rejected("no-answer", f"of {responder.model}: {error.code}: {error.what}"))
                 continue
             candidates.append({"completion": [turn], "model": responder.model, "system": responder.system})
         if failure and len(candidates) < 2:
@@ -220,12 +228,11 @@ class AiFeedbackAspects(Prompted, Generator):
         return candidates, left_out
 
     def _rate(self, record: Record, aspect: Aspect, answers: Sequence[str]) -> PyGenerator[Ask, Answer, Any]:
-        [rubric] = self.asked(aspect)
         asked = self.asked(
             "rate",
             prompt=record["prompt"],
             answers=answers,
-            rubric=rubric["content"],
+            rubric=self.worded(aspect),
             references=record["references"] if aspect == "truthfulness" else [],
         )
         form = ratings_of(len(answers), may_not_apply=aspect in MAY_NOT_APPLY)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Generator as PyGenerator
 from collections.abc import Mapping, Sequence
@@ -13,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from itune_core.api import (
     Ask,
     ComponentConfig,
-    Created,
     Drop,
+    Failed,
     Generator,
     Input,
     InputFile,
@@ -22,14 +21,13 @@ from itune_core.api import (
     ModelRef,
     Record,
     Rejected,
-    preference,
 )
 from itune_generators.asking.prompting import Prompted
 from itune_generators.asking.structured import structured
-from itune_generators.asking.together import succeeded, together
+from itune_generators.asking.together import together
 from itune_generators.feedback.answers import DRAWN, GIVEN, Pair, PairSettings, Turns, pairs
 from itune_generators.feedback.flips import flipped
-from itune_generators.recording.carrying import CARRIED
+from itune_generators.feedback.preferring import of_pair, preferred, raise_first
 
 Wording = Literal["brief", "reasoned", "strict"]
 
@@ -66,13 +64,16 @@ class AiFeedbackNoisy(Prompted, Generator):
 
     ``chosen`` is the answer that the label names, ``probability`` null. ``meta`` has ``{"ai_feedback_noisy":
     {"annotator": its number in the list, "model": its name, "shown": the answers in the order it saw them, 0 the first,
-    "reason": in its words, "flipped": whether the label was turned over}}``. What is drawn depends on seed, record and
+    "reason": in its words, "flipped": whether the label was turned over}, "pair": {"models": who wrote chosen and
+    rejected, if the record says so}}``. What is drawn depends on seed, record and
     pair alone: at another `flip_rate` the same annotators see the same orders, and are asked nothing again.
 
     Dropped: ``unfinished``, ``empty-answer`` (an answer of the policy hit ``max_tokens``, or is blank), ``same-answer``
     (both say the same), ``too-few-answers``. Of a ranking every two answers are compared; pairs that are left out while
     others are not stand in the ledger beside the record. Failed: ``E-GEN-040`` what the annotator wrote cannot be read,
-    asked twice, ``E-GEN-043`` an answer has several turns or no text, and what a backend cannot answer.
+    asked twice, ``E-MODEL-020`` it is a thought without an end, ``E-GEN-043`` an answer has several turns or no text,
+    and what a backend cannot answer. Each pair has an annotator of its own, who fails that pair alone; the record then
+    counts as failed, and the preferences of its other pairs are in the output.
 
     A prompt of your own must ask for a JSON object with ``reason`` and ``better``, 1 or 2, and may use ``prompt``, the
     turns of the question, each with ``role`` and ``content``, and ``first`` and ``second``, the answers as shown.
@@ -101,13 +102,18 @@ class AiFeedbackNoisy(Prompted, Generator):
     def inputs_for(cls, config: Config) -> Mapping[str, Input]:
         return DRAWN if config.policy is not None else GIVEN
 
+    def depends_on(self) -> Sequence[str]:
+        """What mends the JSON of answers."""
+        return ("json-repair",)
+
     def generate(self, record: Record, rng: random.Random) -> PyGenerator[Any, Any, Drop | None]:
         """Ask for the answers, then for all comparisons at once; yield a preference for each pair.
 
         Raises:
             DataError: ``E-DATA-035`` a prompt cannot be used.
-            RowError: ``E-GEN-040``, ``E-GEN-043``; ``E-DATA-033`` a prompt cannot be rendered; ``E-DATA-010`` what the
-                policy wrote is no text.
+            RowError: ``E-GEN-040``, ``E-GEN-043``, ``E-MODEL-020``; ``E-DATA-033`` a prompt cannot be rendered;
+                ``E-DATA-010`` what the policy wrote is no text. After the preferences of other pairs, if a comparison
+                failed.
         """
         settings: AiFeedbackNoisy.Config = self.config
         found = yield from pairs(record, settings)
@@ -123,7 +129,11 @@ class AiFeedbackNoisy(Prompted, Generator):
                 for pair, (number, shown, _) in zip(found.compared, drawn, strict=True)
             ]
         )
-        for pair, (number, shown, flip), verdict in zip(found.compared, drawn, succeeded(said), strict=True):
+        failed: list[Failed] = []
+        for pair, (number, shown, flip), verdict in zip(found.compared, drawn, said, strict=True):
+            if isinstance(verdict, Failed):
+                failed.append(of_pair(verdict, pair))
+                continue
             better = shown[verdict.better - 1] ^ flip
             told = {
                 "annotator": number,
@@ -132,13 +142,10 @@ class AiFeedbackNoisy(Prompted, Generator):
                 "reason": verdict.reason,
                 "flipped": flip,
             }
-            answers = (pair.first, pair.second)
-            common = {**record.take(CARRIED), "meta": json.dumps({"ai_feedback_noisy": told}, ensure_ascii=False)}
-            yield Created(
-                preference(record["prompt"], answers[better], answers[1 - better], **common), parents=[record["id"]]
-            )
+            yield preferred(record, pair, better, {"ai_feedback_noisy": told})
         for drop in found.left_out:
             yield Rejected(drop.reason, drop.detail)
+        raise_first(failed, of=len(found.compared))
         return None
 
     def _question(self, prompt: Turns, pair: Pair, number: int, shown: Sequence[int]) -> Ask:

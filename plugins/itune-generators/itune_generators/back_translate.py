@@ -27,6 +27,7 @@ from itune_core.api import (
 from itune_generators.asking.prompting import Prompted, PromptedConfig
 from itune_generators.reading.instructions import instruction
 from itune_generators.reading.quoting import quotes
+from itune_generators.reading.speech import only
 from itune_generators.recording.carrying import carried
 
 
@@ -73,7 +74,7 @@ class BackTranslate(Prompted, Generator):
         Raises:
             DataError: ``E-DATA-035`` the prompt cannot be used.
             RowError: ``E-DATA-033``, ``E-DATA-034``, ``E-DATA-036`` it cannot be rendered; ``E-DATA-010`` the
-                instruction is not text.
+                instruction is not text; ``E-MODEL-020`` its thought has no end.
         """
         settings = self.config
         [[*_, turn]] = parts(record).responses
@@ -87,7 +88,7 @@ class BackTranslate(Prompted, Generator):
             temperature=settings.temperature,
             top_p=settings.top_p,
         )
-        [completion] = answer.completions
+        completion = only(answer)
         if completion.finish == "length":
             return Drop("unfinished", f"it hit max_tokens ({settings.max_tokens})")
         found = instruction(completion.text)

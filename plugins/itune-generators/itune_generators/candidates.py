@@ -12,7 +12,6 @@ from pydantic import Field
 from itune_core.api import (
     Answer,
     Ask,
-    Completion,
     ComponentConfig,
     Created,
     Drop,
@@ -24,6 +23,7 @@ from itune_core.api import (
     RowError,
     message,
     ranking,
+    spoken,
 )
 from itune_generators.recording.carrying import CARRIED
 
@@ -37,8 +37,9 @@ class Candidates(Generator):
     null.
 
     Rejected: a draw that hit ``max_tokens`` before its end, as ``unfinished``; one that says nothing, as
-    ``empty-answer``; one that holds a NUL character, say, as ``no-text``. Dropped: ``unfinished`` or, where no draw was
-    cut, ``empty-answer``: no draw of the prompt is left. Failed: ``E-DATA-010``, none is left and one was no text.
+    ``empty-answer``; as ``unreadable`` one that holds a NUL character, say, and one whose thought has no end. Dropped:
+    ``unfinished`` or, where no draw was cut, ``empty-answer``: no draw of the prompt is left. Failed: none is left and
+    one was unreadable, ``E-DATA-010``, ``E-MODEL-020``.
 
     ``temperature: 0.7, top_k: 40, n: 64`` draws as RSO does (arXiv:2309.06657); ``n: 16`` at temperature 1 is what
     AlpacaFarm takes the best of (arXiv:2305.14387).
@@ -64,7 +65,7 @@ class Candidates(Generator):
         """Ask once for all draws; yield the ranking of those that are left.
 
         Raises:
-            RowError: ``E-DATA-010`` no draw is left, and one was no text.
+            RowError: ``E-DATA-010`` no draw is left, and one was no text; ``E-MODEL-020`` or its thought has no end.
         """
         settings = self.config
         answer: Answer = yield Ask(
@@ -81,16 +82,20 @@ class Candidates(Generator):
         rejected: Counter[str] = Counter()
         broken: RowError | None = None
         for number, completion in enumerate(answer.completions):
+            reason, why = None, f"draw {number}"
             try:
-                reason = self._unusable(completion)
-                if reason is None:
-                    turn = message("assistant", completion.text)
-                    candidates.append({"completion": [turn], "model": settings.policy})
-            except RowError as error:  # a NUL character, say: the other draws are still good
-                broken, reason = error, "no-text"
+                text = spoken(completion).text
+                if not text.strip():
+                    reason = "empty-answer"
+                elif completion.finish == "length" and settings.unfinished == "drop":
+                    reason = "unfinished"
+                else:
+                    candidates.append({"completion": [message("assistant", text)], "model": settings.policy})
+            except RowError as error:  # the other draws are still good
+                broken, reason, why = error, "unreadable", f"{why}: {error.code}: {error.what}"
             if reason is not None:
                 rejected[reason] += 1
-                yield Rejected(reason, f"draw {number}")
+                yield Rejected(reason, why)
         if candidates:
             made = ranking(record["prompt"], candidates, **record.take(CARRIED))
             yield Created(made, parents=[record["id"]])
@@ -102,8 +107,3 @@ class Candidates(Generator):
             f"of {len(answer.completions)} answers {rejected['unfinished']} hit max_tokens ({settings.max_tokens}) "
             f"and {rejected['empty-answer']} were blank",
         )
-
-    def _unusable(self, completion: Completion) -> str | None:
-        if not completion.text.strip():
-            return "empty-answer"
-        return "unfinished" if completion.finish == "length" and self.config.unfinished == "drop" else None

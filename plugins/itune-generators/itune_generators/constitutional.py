@@ -30,6 +30,7 @@ from itune_core.api import (
 from itune_generators.asking.line_sets import line_set
 from itune_generators.asking.prompting import Prompted, PromptedConfig
 from itune_generators.reading.quoting import quotes
+from itune_generators.reading.speech import only
 from itune_generators.recording.carrying import carried
 
 
@@ -102,7 +103,7 @@ class Constitutional(Prompted, Generator):
             DataError: ``E-DATA-035`` a prompt cannot be used; ``E-GEN-030`` the principles cannot, or are fewer than
                 `rounds`.
             RowError: ``E-DATA-033``, ``E-DATA-034``, ``E-DATA-036`` a prompt cannot be rendered; ``E-DATA-010`` what
-                the model wrote is not text.
+                the model wrote is not text; ``E-MODEL-020`` a thought has no end.
         """
         turns, answers = parts(record)
         drawn = rng.sample(self._principles, self.config.rounds)
@@ -152,7 +153,7 @@ class Constitutional(Prompted, Generator):
             temperature=settings.temperature,
             top_p=settings.top_p,
         )
-        [completion] = answer.completions
+        completion = only(answer)
         text = completion.text.strip()
         if not text:
             return Drop(f"empty-{what}", f"the {what} is blank")

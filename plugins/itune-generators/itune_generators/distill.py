@@ -24,6 +24,8 @@ from itune_core.api import (
     RowError,
     conversation,
     message,
+    spoken,
+    thinking,
 )
 from itune_generators.asking.line_sets import line_set
 from itune_generators.asking.prompting import Language
@@ -54,13 +56,16 @@ class Distill(Generator):
     arXiv:1606.07947). Of several teachers one is drawn for each prompt, of several system turns likewise, in proportion
     to their shares; `meta` says who answered (``{"model": "large"}``, by the recipe's name). Answers are kept as the
     model wrote them, or with `thought` asked for with their reasoning, as Orca does (arXiv:2306.02707): the built-in
-    system turns that ask for it stand in ``prompts/distill`` of this package.
+    system turns that ask for it stand in ``prompts/distill`` of this package. What a reasoning model thinks by itself,
+    between ``<think>`` and ``</think>``, goes into the column `rationale`, and with ``thought: own`` into the
+    conversation.
 
     A draw is left out as ``empty-answer`` when it says nothing, as ``unfinished`` when it hit ``max_tokens`` before its
     end (a student trained on cut answers learns to stop mid-sentence), and as ``unreadable`` when it does not come
-    apart as `thought` asks (``E-GEN-031``) or is not text (``E-DATA-010``). It stands in the ledger beside its prompt
-    where other draws are kept. A prompt of which no draw is left fails with that code if one was unreadable, and is
-    dropped otherwise: as ``unfinished``, or as ``empty-answer`` if all were blank.
+    apart as `thought` asks (``E-GEN-031``), its own thought has no end (``E-MODEL-020``), or it is not text
+    (``E-DATA-010``). It stands in the ledger beside its prompt where other draws are kept. A prompt of which no draw is
+    left fails with that code if one was unreadable, and is dropped otherwise: as ``unfinished``, or as ``empty-answer``
+    if all were blank.
 
     Imitation carries over a teacher's style more readily than its abilities (arXiv:2305.15717): measure both.
     """
@@ -78,11 +83,12 @@ class Distill(Generator):
             description="System turn to ask with; takes the place of one the prompt has. Or several, of which one is "
             "drawn for each prompt: `[{text: Be brief., share: 2}, {text: Be thorough.}]`.",
         )
-        thought: Literal["none", "answer", "rationale"] = Field(
+        thought: Literal["none", "answer", "rationale", "own"] = Field(
             "none",
             description="Whether built-in system turns ask for the reasoning. answer: for an explanation, and the "
             "answer is kept whole. rationale: for the reasoning and then the result, and the former goes into the "
-            "column `rationale`, only the latter into the conversation.",
+            "column `rationale`, only the latter into the conversation. own: they ask for nothing, and what a "
+            "reasoning model thinks by itself is kept in the conversation, between its marks.",
         )
         language: Language = Field("en", description="The language of the built-in system turns.")
         record_system: bool = Field(
@@ -104,7 +110,7 @@ class Distill(Generator):
                 raise ValueError(f"n: {self.n} greedy answers would all be the same; set a temperature above 0")
             if self.model == [] or self.system == []:
                 raise ValueError("a list to draw from is empty")
-            if self.system is not None and self.thought != "none":
+            if self.system is not None and self.thought in ("answer", "rationale"):
                 raise ValueError("one of `system` and `thought`, not both: `thought` brings system turns of its own")
             return self
 
@@ -116,7 +122,7 @@ class Distill(Generator):
     @cached_property
     def _systems(self) -> list[System]:
         settings = self.config
-        if settings.thought != "none":
+        if settings.thought in ("answer", "rationale"):
             name = "explain" if settings.thought == "answer" else "reason"
             return [System(text=text) for text in line_set(f"distill/{settings.language}/{name}")]
         given = settings.system
@@ -127,7 +133,8 @@ class Distill(Generator):
 
         Raises:
             RowError: ``E-GEN-031`` no draw is left, and one did not come apart into reasoning and result;
-                ``E-DATA-010`` or one was not text (it held a NUL character).
+                ``E-MODEL-020`` or the thought of one has no end; ``E-DATA-010`` or one was not text (it held a NUL
+                character).
         """
         settings = self.config
         asked: list[Message] = record["prompt"]
@@ -151,17 +158,17 @@ class Distill(Generator):
         left_out: list[Rejected] = []
         broken: RowError | None = None
         for number, completion in enumerate(answer.completions):
-            if not completion.text.strip():
-                left_out.append(Rejected("empty-answer", f"draw {number}"))
-            elif completion.finish == "length" and settings.unfinished == "drop":
-                left_out.append(Rejected("unfinished", f"draw {number} hit max_tokens ({settings.max_tokens})"))
-            else:
-                try:
+            try:
+                if not spoken(completion).text.strip():
+                    left_out.append(Rejected("empty-answer", f"draw {number}"))
+                elif completion.finish == "length" and settings.unfinished == "drop":
+                    left_out.append(Rejected("unfinished", f"draw {number} hit max_tokens ({settings.max_tokens})"))
+                else:
                     talk = self._conversation(told, completion.text, common)
                     made.append(Created(talk, parents=[record["id"]]))
-                except RowError as error:  # the other draws are still good
-                    broken = error
-                    left_out.append(Rejected("unreadable", f"draw {number}: {error.code}: {error.why or error.what}"))
+            except RowError as error:  # the other draws are still good
+                broken = error
+                left_out.append(Rejected("unreadable", f"draw {number}: {error.code}: {error.why or error.what}"))
         if made:
             yield from made
             yield from left_out
@@ -176,7 +183,10 @@ class Distill(Generator):
         )
 
     def _conversation(self, told: list[Message], text: str, common: dict[str, Any]) -> Record:
-        if self.config.thought != "rationale":
-            return conversation([*told, message("assistant", text)], **common)
-        thought, said = apart(text, self.config.language)
-        return conversation([*told, message("assistant", said)], **common, rationale=thought)
+        own = thinking(text)
+        if self.config.thought == "own":
+            return conversation([*told, message("assistant", str(own))], **common)
+        thought, said = own
+        if self.config.thought == "rationale":
+            thought, said = apart(said, self.config.language)
+        return conversation([*told, message("assistant", said)], **common, rationale=thought or None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Generator as PyGenerator
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field
@@ -12,6 +13,7 @@ from pydantic import Field
 from itune_core.api import (
     Answer,
     Ask,
+    Completion,
     Created,
     Drop,
     Generator,
@@ -28,6 +30,7 @@ from itune_core.api import (
 from itune_filters import Parent, evolution_failure, judged_equal
 from itune_generators.asking.prompting import Prompted, PromptedConfig
 from itune_generators.evolving.reading import COPIED, evolved_in
+from itune_generators.reading.speech import only
 from itune_generators.recording.carrying import carried
 
 Operation = Literal["constraints", "deepening", "concretizing", "reasoning", "complicating", "breadth"]
@@ -43,8 +46,9 @@ class EvolInstruct(Prompted, Generator):
     table, code, a formula) or, in breadth, `breadth` (a new and rarer instruction of the same field). What is written
     is judged by WizardLM's four rules, answered, and judged again; then it is a conversation, made from the instruction
     it was written after, and the next round evolves it. A failed one is put back: the next round draws an operation
-    anew, for the same instruction. So there are at most `rounds` records for each instruction, a chain that every
-    record of it names its parent in, from the input record on.
+    anew, for the same instruction; at temperature 0, where one that failed would fail again, from those that are left
+    for it. So there are at most `rounds` records for each instruction, a chain that every record of it names its parent
+    in, from the input record on.
 
     Failed evolutions stand in the ledger as rejected:
 
@@ -55,6 +59,7 @@ class EvolInstruct(Prompted, Generator):
     - ``cut-off``: instruction or answer hit `max_tokens`. With ``unfinished: keep`` a cut answer is kept.
     - ``empty``: instruction or answer has no text; ``not-text``: it holds a character that no text may hold.
     - ``no-verdict``: the judge says neither equal nor different.
+    - ``no-operation-left``: at temperature 0 every operation has failed for the instruction; the chain ends.
 
     A record of which no evolution is left is dropped as ``no-evolution``. A request that fails, fails its record; what
     was made of it before stays. The instruction is the last turn; turns before it are kept and not shown.
@@ -93,8 +98,16 @@ class EvolInstruct(Prompted, Generator):
             {}, description="Jinja files in the place of the built-in prompts, by name."
         )
 
+    def depends_on(self) -> Sequence[str]:
+        """Whose rules decide what is kept."""
+        return ("itune-filters",)
+
     def generate(self, record: Record, rng: random.Random) -> PyGenerator[Any, Any, Drop | None]:
-        """One chain. Raises RowError where a request is not answered, or a prompt cannot be rendered."""
+        """One chain.
+
+        Raises:
+            RowError: a request is not answered, or a prompt cannot be rendered; ``E-MODEL-020`` a thought has no end.
+        """
         config = self.config
         responder = config.responder or config.model
         *before, turn = record["prompt"]
@@ -102,14 +115,21 @@ class EvolInstruct(Prompted, Generator):
         parent, of = Parent(turn["content"], known), record["id"]
         failures: Counter[str] = Counter()
         chain: list[Created] = []
+        operations = config.operations
         for number in range(1, config.rounds + 1):
-            operation = rng.choice(config.operations)
+            if not operations:
+                yield Rejected("no-operation-left", f"from round {number} on: at temperature 0 all fail as before")
+                break
+            operation = rng.choice(operations)
             child = yield from self._evolved(parent, operation, before, responder)
             if isinstance(child, Drop):
+                if config.temperature == 0:  # the same question would have the same answer
+                    operations = [other for other in operations if other != operation]
                 failures[child.reason] += 1
                 yield Rejected(child.reason, f"round {number}, {operation}: {child.detail}")
                 continue
             instruction, answer = child
+            operations = config.operations
             columns = carried(record, responder, round=number, operation=operation) | {"references": []}
             talk = conversation([*before, instruction, answer], **columns)
             chain.append(Created(talk, parents=[chain[-1] if chain else of]))
@@ -124,7 +144,7 @@ class EvolInstruct(Prompted, Generator):
     ) -> PyGenerator[Ask, Answer, tuple[Message, Message] | Drop]:
         """An evolution of `parent` and the answer to it, or why it failed."""
         name, extra = ("breadth", {}) if operation == "breadth" else ("deepen", {"operation": operation})
-        written = yield self._ask(self.config.model, self.asked(name, instruction=parent.prompt, **extra))
+        written = only((yield self._ask(self.config.model, self.asked(name, instruction=parent.prompt, **extra))))
         instruction = _turn("user", written, evolved_in(written.text))
         if isinstance(instruction, Drop):
             return instruction
@@ -135,13 +155,13 @@ class EvolInstruct(Prompted, Generator):
             return failure
         if self.config.judge is not None:
             asked = self.asked("equal", parent=parent.prompt, evolved=text)
-            verdict = yield Ask(self.config.judge, asked, max_tokens=8)
+            verdict = only((yield Ask(self.config.judge, asked, max_tokens=8)))
             try:
                 if judged_equal(verdict.text):
                     return Drop("no-information-gain", f"{self.config.judge} calls it equal: {text[:80]!r}")
             except RowError as error:
                 return Drop("no-verdict", error.why or error.what)
-        written = yield self._ask(responder, [*before, instruction])
+        written = only((yield self._ask(responder, [*before, instruction])))
         answer = _turn("assistant", written, written.text, cut=self.config.unfinished == "keep")
         if isinstance(answer, Drop):
             return answer
@@ -152,12 +172,12 @@ class EvolInstruct(Prompted, Generator):
         return Ask(model, turns, max_tokens=config.max_tokens, temperature=config.temperature, top_p=config.top_p)
 
 
-def _turn(role: str, answer: Answer, text: str, *, cut: bool = False) -> Message | Drop:
+def _turn(role: str, written: Completion, text: str, *, cut: bool = False) -> Message | Drop:
     """What was written as a turn, or why it is none; `cut`: whether it may be cut off."""
     what = "instruction" if role == "user" else "answer"
     if not text.strip():
         return Drop("empty", f"the {what} has no text")
-    if answer.completions[0].finish == "length" and not cut:
+    if written.finish == "length" and not cut:
         return Drop("cut-off", f"the {what} hit max_tokens")
     try:
         return message(role, text)

@@ -18,8 +18,8 @@ class Pairs(Generator):
     """Make preferences of the scored candidates of a ranking.
 
     Two of equal score make no pair, neither do two that say the same. ``margin`` is the difference of the two scores;
-    ``meta`` names both, and the models that wrote the answers where they are two, ``{"pair": {"scores": [chosen,
-    rejected], "models": [chosen, rejected]}}``. Candidates without a score are judged by ``best-of-n`` with
+    ``meta`` names both, and the models that wrote the answers where the candidates say so, ``{"pair": {"scores":
+    [chosen, rejected], "models": [chosen, rejected]}}``. Candidates without a score are judged by ``best-of-n`` with
     ``keep: all`` first. Preferences are cast to rankings of two.
 
     ``best-random`` is what Zephyr trains on (arXiv:2310.16944), ``margin`` with ``min_margin: 0`` every comparison that

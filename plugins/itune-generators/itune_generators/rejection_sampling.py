@@ -37,8 +37,9 @@ class RejectionSampling(Rewarding):
 
     ``margin`` is the difference of the rewards. ``meta`` has ``{"rejection_sampling": {"candidates": 64, "accepted": 8,
     "acceptance_rate": 0.21, "mean_reward": of the candidates, "accepted_reward": of the accepted}, "pair": {"scores":
-    [chosen, rejected]}}``, and the progress at the end of the step the means. The acceptance rate is that of a first
-    pass: ``beta`` is too small where it is near ``1 / n``, since then the best are taken, whatever the policy.
+    [chosen, rejected], "models": who wrote them, if the candidates say so}}``, and the progress at the end of the step
+    the means. The acceptance rate is that of a first pass: ``beta`` is too small where it is near ``1 / n``, since then
+    the best are taken, whatever the policy.
 
     Rejected, of two that were drawn against each other: ``equal-scores``, ``equal-responses`` (what would be compared
     is the same text). Dropped: ``too-few-candidates`` (fewer than two) and, where no pair is left, one of these two.

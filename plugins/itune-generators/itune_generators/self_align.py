@@ -24,6 +24,7 @@ from itune_core.api import (
 from itune_generators.aligning.engraving import engraved
 from itune_generators.aligning.marks import MARKS
 from itune_generators.asking.prompting import Prompted, PromptedConfig
+from itune_generators.reading.speech import only
 from itune_generators.recording.carrying import carried
 
 
@@ -79,7 +80,7 @@ class SelfAlign(Prompted, Generator):
         Raises:
             DataError: ``E-DATA-035`` the prompt cannot be used.
             RowError: ``E-DATA-033``, ``E-DATA-034``, ``E-DATA-036`` it cannot be rendered; ``E-DATA-010`` the answer is
-                not text.
+                not text; ``E-MODEL-020`` a thought of the model's own, before the one that is asked for, has no end.
         """
         settings = self.config
         turns, marks = record["prompt"], MARKS[settings.language]
@@ -90,7 +91,7 @@ class SelfAlign(Prompted, Generator):
             temperature=settings.temperature,
             top_p=settings.top_p,
         )
-        [completion] = answer.completions
+        completion = only(answer)
         found = engraved(
             completion.text,
             cut=completion.finish == "length",

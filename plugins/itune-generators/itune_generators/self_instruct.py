@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Generator as PyGenerator
 from collections.abc import Iterator, Sequence
@@ -11,9 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from itune_core.api import (
-    Answer,
     Ask,
-    ComponentConfig,
     Context,
     Created,
     Drop,
@@ -22,7 +19,6 @@ from itune_core.api import (
     InputFile,
     Inputs,
     Kind,
-    ModelError,
     ModelRef,
     Record,
     Rejected,
@@ -30,47 +26,15 @@ from itune_core.api import (
     hookimpl,
     records,
 )
-from itune_filters import instruction_fault
 from itune_generators.asking.prompting import Prompted, PromptedConfig
-from itune_generators.bootstrapping.filling import filled
-from itune_generators.bootstrapping.instances import MARKS, input_first, output_first
-from itune_generators.bootstrapping.listing import is_classification, one_line, tasks_in
-from itune_generators.bootstrapping.pool import Pool, Task, Tokens, parents
-
-ASKED = 8
-"""Tasks that a model is asked for at a time."""
-
-UNANSWERED = 10
-"""Requests in a row that may go unanswered."""
+from itune_generators.bootstrapping.books import Books
+from itune_generators.bootstrapping.completing import Instances, classify, fill
+from itune_generators.bootstrapping.growing import Listing, grow
+from itune_generators.bootstrapping.listing import one_line
+from itune_generators.bootstrapping.pool import Pool, Task, Tokens
 
 TOKENS: dict[str, Tokens] = {"en": "rouge", "ko": "characters", "ja": "words"}
 """By language, what texts are compared by: Korean words carry their particles; of Japanese each character is a word."""
-
-Outcome = Created | Rejected | Drop | Failed
-Dialogue = PyGenerator[list[Ask], Any, Any]
-Said = tuple[str, Rejected]
-"""The seed that stands for the prompt, and what was not kept of the answer."""
-
-
-class Listing(ComponentConfig):
-    """Sampling of lists of tasks."""
-
-    max_tokens: int = Field(default=1024, ge=1, description="Most new tokens of a list.")
-    temperature: float = Field(default=0.7, gt=0, description="Sampling temperature.")
-    top_p: float = Field(default=0.5, gt=0, le=1, description="Nucleus mass to sample from.")
-    presence_penalty: float = Field(
-        default=2.0, description="What is taken from the logit of a token that was used already."
-    )
-
-
-class Instances(ComponentConfig):
-    """Sampling of instances, which is greedy, and how many are kept."""
-
-    max_tokens: int = Field(default=350, ge=1, description="Most new tokens of the instances of one task.")
-    presence_penalty: float = Field(
-        default=1.5, description="What is taken from the logit of a token that was used already."
-    )
-    most: int = Field(default=5, ge=1, description="Most instances of one task; of more the first are taken.")
 
 
 class SelfInstruct(Prompted, Generator):
@@ -95,12 +59,14 @@ class SelfInstruct(Prompted, Generator):
     ``unsuitable-word``, ``asks-for-a-program``, ``starts-with-punctuation``, ``starts-with-non-ascii``), ``not-novel``,
     ``not-comparable`` (no letters), ``no-verdict`` (on classification, neither yes nor no). Instances: ``no-instance``,
     ``cut-off`` (the last one goes), ``repeats-input``, ``empty-output``, ``ends-with-colon``, ``contradiction`` (one
-    input, two answers: all of the task go), ``duplicate``, ``over-most``, ``not-text``. ``not-answered`` is a request
-    that failed, ``out-of-requests`` says how many instructions are missing.
+    input, two answers: all of the task go), ``duplicate``, ``over-most``, ``not-text``. ``out-of-requests`` says how
+    many instructions are missing.
 
-    A seed of which nothing is left is dropped: ``nothing-kept``, or ``not-shown`` if no prompt drew it, or
-    ``same-instruction`` as another seed. One that cannot be compared fails (``E-FILTER-050``), and one without words
-    (``E-GEN-021``). It is an error if ten requests for tasks in a row are not answered, or all that there are
+    A request that fails, fails the first seed of its prompt, or of the prompt that its task was written after, with the
+    code of the first that did; what else was made of that seed stays. So does an answer whose thought has no end
+    (``E-MODEL-020``). A seed of which nothing is left is dropped: ``nothing-kept``, or ``not-shown`` if no prompt drew
+    it, or ``same-instruction`` as another seed. One that cannot be compared fails (``E-FILTER-050``), and one without
+    words (``E-GEN-021``). It is an error if ten requests for tasks in a row fail, or all that there are
     (``E-GEN-020``).
 
     The language decides prompts and rules: the black list, "write a program" and the test for ASCII are for English
@@ -148,146 +114,47 @@ class SelfInstruct(Prompted, Generator):
             {}, description="Jinja files in the place of the built-in prompts, by name."
         )
 
+    def depends_on(self) -> Sequence[str]:
+        """Whose rules decide what is kept."""
+        return ("itune-filters",)
+
     @hookimpl
-    def itune_generate(self, inputs: Inputs, context: Context) -> Iterator[tuple[str, Outcome]]:
+    def itune_generate(
+        self, inputs: Inputs, context: Context
+    ) -> Iterator[tuple[str, Created | Rejected | Drop | Failed]]:
         # The hook itself: what is asked next depends on all that was accepted before.
         ids = list(inputs["records"]["id"])
-        pool = Pool(self.config.threshold, self.config.tokens or TOKENS[self.config.language])
-        verdicts: dict[str, Drop | Failed] = {}
+        pool, books = Pool(self.config.threshold, self.config.tokens or TOKENS[self.config.language]), Books()
+        refused: dict[str, Drop | Failed] = {}
         for record in records(inputs["records"]):
-            if refused := _planted(pool, record):
-                verdicts[record["id"]] = refused
-        used: set[str] = set()
-        if pool.seeds:
-            [finished] = context.converse([("pool", self._whole(pool, context, verdicts))])
-            if isinstance(finished.result, Failed):  # a prompt that cannot be rendered
-                yield from ((item, verdicts.get(item, finished.result)) for item in ids)
-                return
-            for item, outcome in finished.result:
-                if isinstance(outcome, Created):
-                    used.update(outcome.parents)  # type: ignore[arg-type]
-                yield item, outcome
-        yield from ((item, verdicts[item]) for item in dict.fromkeys(ids) if item not in used)
-
-    def _whole(self, pool: Pool, context: Context, verdicts: dict[str, Drop | Failed]) -> Dialogue:
-        """All three parts; fills in what becomes of seeds that nothing is made of."""
+            if verdict := _planted(pool, record):
+                refused[record["id"]] = verdict
         shown_in: Counter[str] = Counter()
-        said = yield from self._grow(pool, context, shown_in)
-        classified, undecided = yield from self._classify(pool.made)
-        made = yield from self._fill(classified)
-        for task in pool.seeds:
-            times = shown_in[task.seed or ""]
-            why = f"{times} prompts showed it, and nothing is left of what was written after them"
-            verdicts[task.seed or ""] = Drop("nothing-kept", why) if times else Drop("not-shown")
-        return [*said, *undecided, *made]
+        if pool.seeds:
+            [finished] = context.converse([("pool", self._whole(pool, context, books))])
+            if isinstance(finished.result, Failed):  # a prompt that cannot be rendered
+                yield from ((item, refused.get(item, finished.result)) for item in ids)
+                return
+            shown_in = finished.result
+        yield from books.said
+        used = books.used
+        for item in dict.fromkeys(ids):
+            if left := refused.get(item) or books.failure(item) or (None if item in used else _unused(shown_in[item])):
+                yield item, left
 
-    def _grow(self, pool: Pool, context: Context, shown_in: Counter[str]) -> Dialogue:
-        """Ask for tasks until there are enough; what was rejected."""
-        config = self.config
-        most = config.max_requests or max(config.instructions, config.at_once)
-        asked = failures = 0
-        rejected: list[Said] = []
-        while len(pool.made) < config.instructions and asked < most:
-            rng = context.rng("tasks", asked)
-            prompts = [
-                pool.draw(rng, config.seeds_shown, config.made_shown) for _ in range(min(config.at_once, most - asked))
-            ]
-            replies = yield [self._ask_for_tasks(tasks) for tasks in prompts]
-            asked += len(prompts)
-            for tasks, reply in zip(prompts, replies, strict=True):
-                failures = failures + 1 if isinstance(reply, Failed) else 0
-                seeds = parents(tasks)
-                shown_in.update(seeds)
-                rejected += ((seeds[0], item) for item in self._taken(pool, seeds, reply))
-            _check_answered(asked, failures, replies[-1])
-            context.progress(len(pool.made), config.instructions, prompts=asked, rejected=len(rejected))
-        if len(pool.made) < config.instructions:
-            missing = f"{len(pool.made)} of {config.instructions} instructions after {asked} requests"
-            rejected.append((pool.seeds[0].seed or "", Rejected("out-of-requests", missing)))
-        return rejected
+    def _whole(self, pool: Pool, context: Context, books: Books) -> PyGenerator[list[Ask], Any, Counter[str]]:
+        """All three parts; how many prompts showed each seed."""
+        shown_in = yield from grow(self, pool, context, books)
+        classified = yield from classify(self, pool.made, books)
+        yield from fill(self, classified, books)
+        return shown_in
 
-    def _ask_for_tasks(self, tasks: Sequence[Task]) -> Ask:
-        first, last = len(tasks) + 1, len(tasks) + ASKED
-        texts = [task.text.rstrip(":：").rstrip() for task in tasks]
-        settings = self.config.listing
-        return Ask(
-            self.config.model,
-            self.asked("instructions", tasks=texts, first=first, last=last),
-            max_tokens=settings.max_tokens,
-            temperature=settings.temperature,
-            top_p=settings.top_p,
-            presence_penalty=settings.presence_penalty,
-            stop=(f"\n{last + 1}.",),
-        )
 
-    def _taken(self, pool: Pool, seeds: tuple[str, ...], reply: Answer | Failed) -> Iterator[Rejected]:
-        """Put the tasks of an answer into the pool; what is rejected of it."""
-        if isinstance(reply, Failed):
-            yield Rejected("not-answered", f"{reply.code}: {reply.message}")
-            return
-        [completion] = reply.completions
-        tasks = tasks_in(completion.text)
-        if completion.finish == "length":
-            yield Rejected("cut-off", f"a list of {len(tasks)} tasks hit max_tokens")
-        elif not tasks:
-            yield Rejected("no-list", f"the answer begins {completion.text[:80]!r}")
-        else:
-            for text in tasks:
-                if fault := self._fault(pool, text):
-                    yield Rejected(fault.reason, f"{text[:80]!r}: {fault.detail}")
-                else:
-                    pool.add(Task(text, parents=seeds))
-
-    def _fault(self, pool: Pool, text: str) -> Drop | None:
-        english = self.config.language == "en"
-        fault = instruction_fault(text, english=english, black_list=self.config.black_list)
-        try:
-            return fault or pool.fault(text)
-        except RowError as error:
-            return Drop("not-comparable", error.what)
-
-    def _classify(self, tasks: Sequence[Task]) -> Dialogue:
-        """Whether each task is one of classification: those that it was said of, and what was rejected."""
-        replies = yield [
-            Ask(self.config.model, self.asked("classification", instruction=task.text), max_tokens=8) for task in tasks
-        ]
-        told: list[tuple[int, Task, bool]] = []
-        rejected: list[Said] = []
-        for number, (task, reply) in enumerate(zip(tasks, replies, strict=True)):
-            if isinstance(reply, Failed):
-                rejected.append((task.parents[0], Rejected("not-answered", f"{reply.code}: {reply.message}")))
-            elif (verdict := is_classification(reply.text)) is None:
-                why = f"{task.text[:80]!r}: {reply.text[:40]!r} is neither yes nor no"
-                rejected.append((task.parents[0], Rejected("no-verdict", why)))
-            else:
-                told.append((number, task, verdict))
-        return told, rejected
-
-    def _fill(self, told: Sequence[tuple[int, Task, bool]]) -> Dialogue:
-        """Instances of tasks: what is made of them and what is rejected."""
-        marks, settings = MARKS[self.config.language], self.config.instances
-        replies = yield [
-            Ask(
-                self.config.model,
-                self.asked("output_first" if labelled else "input_first", instruction=task.text),
-                max_tokens=settings.max_tokens,
-                presence_penalty=settings.presence_penalty,
-                stop=(f"\n{marks.example} {settings.most + 1}", f"\n{marks.task}:"),
-            )
-            for _, task, labelled in told
-        ]
-        made: list[tuple[str, Outcome]] = []
-        for (number, task, labelled), reply in zip(told, replies, strict=True):
-            if isinstance(reply, Failed):
-                made.append((task.parents[0], Rejected("not-answered", f"{reply.code}: {reply.message}")))
-                continue
-            [completion] = reply.completions
-            facts = {"model": self.config.model, "task": number, "classification": labelled}
-            columns = {"language": self.config.language, "meta": json.dumps(facts, ensure_ascii=False)}
-            found = (output_first if labelled else input_first)(completion.text, marks)
-            outcomes = filled(task, found, cut=completion.finish == "length", most=settings.most, columns=columns)
-            made += ((task.parents[0], outcome) for outcome in outcomes)
-        return made
+def _unused(times: int) -> Drop:
+    """Why nothing is left of a seed that so many prompts showed."""
+    if not times:
+        return Drop("not-shown")
+    return Drop("nothing-kept", f"{times} prompts showed it, and nothing is left of what was written after them")
 
 
 def _planted(pool: Pool, record: Record) -> Drop | Failed | None:
@@ -302,14 +169,3 @@ def _planted(pool: Pool, record: Record) -> Drop | Failed | None:
     except RowError as error:
         return Failed.of(error)
     return None
-
-
-def _check_answered(asked: int, in_a_row: int, last: Answer | Failed) -> None:
-    """Pass unless the last ten requests, or all that there were, went unanswered: more would fare no better."""
-    if isinstance(last, Failed) and in_a_row >= min(asked, UNANSWERED):
-        raise ModelError(
-            "E-GEN-020",
-            f"{in_a_row} requests for tasks in a row were not answered",
-            why=f"the last: {last.code}: {last.message}",
-            fix="see to the model and run again: what was answered is not asked again",
-        )

@@ -19,6 +19,7 @@ from itune_core.api import (
     Ask,
     Completion,
     Created,
+    DataError,
     Drop,
     Failed,
     Kind,
@@ -215,7 +216,7 @@ def test_an_answer_that_is_missing_is_left_out_and_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
-    [(said(" "), "empty-answer"), (said("I am", "length"), "unfinished"), (said("a\x00b"), "no-answer")],
+    [(said(" "), "empty-answer"), (said("I am", "length"), "unfinished")],
 )
 def test_an_answer_that_is_none_is_not_rated(tmp_path: Path, answer: Answer, reason: str) -> None:
     def reply(request: Request) -> Reply | Failed:
@@ -229,6 +230,30 @@ def test_an_answer_that_is_none_is_not_rated(tmp_path: Path, answer: Answer, rea
     assert isinstance(outcome, Drop)
     assert outcome.reason == "too-few-answers"
     assert reason in outcome.detail
+
+
+@pytest.mark.parametrize(("text", "code"), [("a\x00b", "E-DATA-010"), ("<think>I am gamm", "E-MODEL-020")])
+def test_an_answer_that_cannot_be_read_is_left_out_and_fails_where_it_was_needed(
+    tmp_path: Path, text: str, code: str
+) -> None:
+    def reply(request: Request) -> Reply | Failed:
+        assert isinstance(request, Ask)
+        return said(text) if request.model == "gamma" else scripted()(request)
+
+    created, rejected = rate([prompt(ASKED)], tmp_path, reply)
+    assert len(created.record["candidates"]) == 2
+    assert (rejected.reason, code in rejected.detail) == ("no-answer", True)
+    [failed] = rate([prompt(ASKED)], tmp_path, reply, models=[{"model": "alpha"}, {"model": "gamma"}])
+    assert isinstance(failed, Failed)
+    assert failed.code == code
+
+
+def test_a_rubric_is_a_part_of_a_question_and_marks_no_turns(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jinja"
+    path.write_text("Is it honest?\n{# assistant #}\nLet me see.\n{# user #}\nRate it.\n")
+    with pytest.raises(DataError, match=r"E-GEN-045[\s\S]*honesty is a part of a turn, and cannot mark 3") as raised:
+        rate([prompt(ASKED)], tmp_path, scripted(), prompts={"honesty": str(path)})
+    assert raised.value.where == str(path)
 
 
 def test_a_rating_that_is_missing_fails_the_record(tmp_path: Path) -> None:

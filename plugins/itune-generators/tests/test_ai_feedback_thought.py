@@ -96,8 +96,8 @@ def test_without_a_thought_there_is_no_label(tmp_path: Path) -> None:
     made = label(tmp_path, thinking(" \n", lambda _: 0.9, []))
     assert isinstance(made, Failed)
     assert made.code == "E-GEN-032"
-    gone = Failed("E-TEST", "gone")
-    assert label(tmp_path, lambda request: gone) == gone
+    made = label(tmp_path, lambda request: Failed("E-TEST", "gone"))
+    assert made == Failed("E-TEST", "1 of 1 comparisons failed; the first, answers 0 and 1: gone")
 
 
 def test_a_judge_that_does_not_think_is_asked_as_before(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_what_a_policy_did_not_end_or_did_not_say_is_rejected_one_by_one(tmp_pat
     assert [(key, item.reason, item.detail) for key, item in rejected if isinstance(item, Rejected)] == [
         ("p0", "unfinished", "draw 0"),
         ("p0", "empty-answer", "draw 2"),
-        ("p0", "no-text", "draw 3"),
+        ("p0", "unreadable", "draw 3: E-DATA-010: content of a message holds a NUL character"),
     ]
     assert isinstance(made, Created)
     assert len(made.record["candidates"]) == 1
@@ -100,7 +100,7 @@ def test_what_a_policy_did_not_end_or_did_not_say_is_rejected_one_by_one(tmp_pat
     ("draws", "reason"),
     [
         ([("Seven is", "length"), ("", "stop")], "unfinished"),
-        ([(" \n", "stop"), ("", "length")], "empty-answer"),
+        ([(" \n", "stop"), ("\n", "length")], "empty-answer"),
     ],
 )
 def test_a_prompt_of_which_nothing_is_left_says_why(tmp_path: Path, draws: list[Draw], reason: str) -> None:

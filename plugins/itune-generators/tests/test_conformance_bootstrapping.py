@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itune_core.api import Answer, Ask, Completion, Failed, Reply, Request
 from itune_core.testing import GeneratorConformance
+from itune_core.testing.trial import Trial
 from itune_core.testing.tried import RowSubject
 
 
@@ -40,11 +41,14 @@ class TestSelfInstruct(GeneratorConformance):
         return written("Example 1\nOutput: Earth and iron.")
 
     def test_a_failed_reply_fails_its_row(self, subject: RowSubject) -> None:
-        """No request is made for one row alone: what a failed one asked for is rejected, and told."""
+        """No request is made for one row alone: the seed fails that stands for what a failed one asked for."""
         assert subject.trial
         [(key, times)] = subject.bench_of_first.asked.items()
         for number in (0, times - 1):
             hurt = subject.attempt(context=subject.bench(refused=(key, number)))
-            reasons = [answer.get("reason") for said in hurt.answers.values() for answer in said]
-            assert reasons.count("not-answered") == 1
+            assert failures(hurt) == failures(subject.trial) + 1
             assert hurt.unbalanced is None
+
+
+def failures(trial: Trial) -> int:
+    return sum(answer.get("outcome") == "Failed" for said in trial.answers.values() for answer in said)

@@ -121,7 +121,7 @@ def test_a_cut_answer_is_dropped_by_default_and_kept_on_request(tmp_path: Path) 
     ("draws", "reason"),
     [
         ([("Seven is", "length"), ("", "stop")], "unfinished"),
-        ([(" \n", "stop"), ("", "length")], "empty-answer"),
+        ([(" \n", "stop"), ("\n", "length")], "empty-answer"),
     ],
 )
 def test_a_prompt_of_which_nothing_is_left_says_why(tmp_path: Path, draws: list[Draw], reason: str) -> None:
@@ -146,3 +146,37 @@ def test_an_answer_that_is_no_text_fails_its_prompt_unless_another_draw_is_good(
 def test_several_greedy_draws_are_refused() -> None:
     with pytest.raises(ValidationError, match="would all be the same"):
         Distill.Config(model="teacher", n=2)
+
+
+THOUGHT = "<think>\nNine? No.\n</think>\n\nSeven."
+
+
+def test_a_reasoning_models_thought_is_kept_beside_the_answer_or_in_it(tmp_path: Path) -> None:
+    [(_, apart)] = distil(answering((THOUGHT, "stop")), tmp_path)
+    assert isinstance(apart, Created)
+    assert apart.record["messages"][-1]["content"] == "Seven."
+    assert apart.record["rationale"] == "Nine? No."
+    for text in (THOUGHT, "Nine? No.</think>Seven."):  # some templates open the thought themselves
+        [(_, whole)] = distil(answering((text, "stop")), tmp_path, thought="own", system="Think first.")
+        assert isinstance(whole, Created)
+        assert [turn["content"] for turn in whole.record["messages"]][::2] == ["Think first.", THOUGHT]
+        assert whole.record["rationale"] is None
+
+
+def test_asked_for_reasoning_it_is_what_it_was_asked_for_that_is_kept(tmp_path: Path) -> None:
+    said = "<think>A plan.</think>It has no divisors.\nAnswer: Seven."
+    [(_, made)] = distil(answering((said, "stop")), tmp_path, thought="rationale")
+    assert isinstance(made, Created)
+    assert (made.record["messages"][-1]["content"], made.record["rationale"]) == ("Seven.", "It has no divisors.")
+
+
+@pytest.mark.parametrize("thought", ["none", "own"])
+def test_one_thought_without_an_end_leaves_the_other_draws(tmp_path: Path, thought: str) -> None:
+    settings = {"n": 2, "temperature": 1.0, "thought": thought, "unfinished": "keep"}
+    (_, kept), (_, lost) = distil(answering(("<think>Nine?", "length"), ("Seven.", "stop")), tmp_path, **settings)
+    assert isinstance(kept, Created)
+    assert isinstance(lost, Rejected)
+    assert (lost.reason, "draw 0: E-MODEL-020" in lost.detail) == ("unreadable", True)
+    [(_, failed)] = distil(answering(("<think>Nine?", "length"), ("", "stop")), tmp_path, **settings)
+    assert isinstance(failed, Failed)
+    assert failed.code == "E-MODEL-020"

@@ -237,3 +237,25 @@ def test_operations_are_drawn_uniformly_and_each_by_its_record(tmp_path: Path) -
 )
 def test_what_is_read_of_an_answer(text: str, instruction: str) -> None:
     assert evolved_in(text) == instruction
+
+
+def test_greedy_an_operation_that_failed_is_not_asked_again_for_the_same_instruction(evolve: Any) -> None:
+    """The same question would have the same answer; for another instruction it is drawn again."""
+    given = ["deepening", "reasoning", "breadth"]
+    copied = "The rewritten prompt asks for more."
+    model = Script(copied, copied, EVOLVED, ANSWER, copied, copied, copied)
+    *failed, dropped = evolve(Script(*[copied] * 3), rounds=6, operations=given, temperature=0)
+    tried = [item.detail.split(":")[0].rsplit(", ")[-1] for item in failed[:3]]
+    assert sorted(tried) == sorted(given)
+    assert failed[3] == Rejected("no-operation-left", "from round 4 on: at temperature 0 all fail as before")
+    assert dropped == Drop("no-evolution", "copied-prompt-words 3")
+    made = evolve(model, rounds=9, operations=given, temperature=0)
+    assert [type(item) for item in made].count(Created) == 1
+    assert len(set(model.texts)) == len(model.texts) == 7, "no question is asked twice"
+    assert made[-1].reason == "no-operation-left"
+
+
+def test_drawn_with_chance_an_operation_that_failed_may_come_again(evolve: Any) -> None:
+    model = Script(*["The rewritten prompt asks for more."] * 3)
+    *failed, _ = evolve(model, rounds=3, operations=["breadth"], temperature=0.5)
+    assert [item.reason for item in failed] == ["copied-prompt-words"] * 3

@@ -41,7 +41,6 @@ GOOD = Rated(reason="Short.", rating=4)
         'Sure! Here it is:\n\n{"reason": "Short.", "rating": 4}\n\nTell me if you need more.',
         '```json\n{"reason": "Short.", "rating": 4}\n```',
         'The set {1, 2} aside:\n```\n{"reason": "Short.", "rating": 4}\n```\nDone.',
-        '<think>Perhaps {"reason": "Long.", "rating": 2}?</think>{"reason": "Short.", "rating": 4}',
         '{"reason": "Short.", "rating": 4}\n{"reason": "Short.", "rating": 4}',
         'The schema {"type": "object"} asks for {"reason": "Short.", "rating": 4}',
         '{"reason": "Short.", "rating": 4}\nThat is for the set {1, 2}; the rating of {3} would be higher.',
@@ -83,8 +82,6 @@ def test_text_comes_back_as_it_was_written(text: str, reason: str) -> None:
         ('{"reason": "Short.", "rating": 4, "more": 1}', "more"),
         ('{"reason": "A", "rating": 4} or {"reason": "B", "rating": 2}', "2 different answers"),
         ('{"reason": "A", "rating": 4, "rating": 2}', "a key is there twice"),
-        ('<think>Perhaps {"reason": "A", "rating": 2}? Or rather', "its thoughts have no end"),
-        ('<think>\n{"reason": "A", "rating": 2}', "its thoughts have no end"),
         ("{\"reason\": \"A\", \"rating\": 2}\nNo: {'reason': 'B', 'rating': 4}", "another .* cannot be read"),
         ('{"reason": "A", "rating": 2}\nNo: {"reason": "B", "rating": 4', "another .* cannot be read"),
         (
@@ -103,6 +100,9 @@ def test_it_says_what_is_wrong(text: str, complaint: str) -> None:
     [
         '{"reason": "Short.", "rating": 4',  # the end is missing
         '{"reason": "Short',
+        '{"rating": 4, "reason": "Short.}',  # the brace may be of the text
+        '{"rating": 4, "reason": "Short.}"',
+        '{"rating": 4, "reason": "It says \\"}',
         '{"rating": ',
         '{"rating": }',
         '{"items": ["a", "b"',
@@ -143,8 +143,6 @@ def test_a_cut_answer_is_not_mended_and_not_taken_for_whole() -> None:
         read(f"{ended}\nOr rather {{", Rated, whole=False)
     with pytest.raises(UnreadableError, match="no JSON object"):
         read("Let me th", Rated, whole=False)
-    with pytest.raises(UnreadableError, match="thoughts have no end"):
-        read(f"<think>{ended} would be too kind, since", Rated, whole=False)
 
 
 JSON_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

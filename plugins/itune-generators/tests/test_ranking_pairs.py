@@ -59,9 +59,11 @@ def test_a_pair_says_by_how_much_and_between_whom(tmp_path: Path) -> None:
     assert json.loads(item.record["meta"]) == {"pair": {"scores": [4.0, 1.5], "models": ["careful", "hasty"]}}
 
 
-def test_one_author_is_not_named_twice(tmp_path: Path) -> None:
-    record = of(("Eight.", 1.5), ("Seven.", 4.0), models=["sft", "sft"])
+def test_who_wrote_a_pair_is_known_also_where_one_model_wrote_both(tmp_path: Path) -> None:
+    record = of(("Eight.", 1.5), ("Nine.", 3.0), ("Seven.", 4.0), models=["sft", "base", "sft"])
     [item] = made_of([record], tmp_path, by="best-worst")["r0"]
+    assert json.loads(item.record["meta"]) == {"pair": {"scores": [4.0, 1.5], "models": ["sft", "sft"]}}
+    [item] = made_of([of(("Eight.", 1.5), ("Seven.", 4.0))], tmp_path)["r0"]
     assert json.loads(item.record["meta"]) == {"pair": {"scores": [4.0, 1.5]}}
 
 

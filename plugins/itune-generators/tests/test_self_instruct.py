@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -203,9 +204,29 @@ def test_requests_that_fail_are_counted_and_a_round_of_them_stops_the_step(boots
     good = "8. Describe the smell of rain to somebody.\n9. Decide whether the animal lays eggs."
     model = Script(refused, good, verdicts={"lays eggs": refused}, **{"smell of rain": refused})
     outcomes = bootstrap(model, instructions=1, at_once=2)
-    assert rejected(outcomes) == ["not-answered"] * 3
+    assert rejected(outcomes) == []
+    failed = [item for _, item in outcomes if isinstance(item, Failed)]
+    assert {item.code for item in failed} == {"E-BACKEND-099"}
+    assert sum(1 + int((re.findall(r"and (\d+) more", item.message) or [0])[0]) for item in failed) == 3
     with pytest.raises(ModelError, match=r"E-GEN-020[\s\S]*the server hung up"):
         bootstrap(Script(refused, refused), instructions=1, at_once=2)
+
+
+@pytest.mark.parametrize(
+    ("lost", "code"),
+    [(Failed("E-BACKEND-099", "hung up"), "E-BACKEND-099"), (("<think>Perhaps 8. A", "length"), "E-MODEL-020")],
+)
+def test_a_seed_whose_request_failed_is_failed_and_what_was_made_of_it_stays(
+    bootstrap: Any, lost: Wrote, code: str
+) -> None:
+    """One seed alone, so that it stands under every prompt."""
+    task = "Describe the smell of rain to somebody who has never been outside."
+    model = Script(f"2. {task}\n3. Decide whether the animal lays eggs.", **{"lays eggs": lost})
+    outcomes = bootstrap(model, SEEDS[:1], instructions=2, max_requests=1)
+    assert created(outcomes) == [(task, "Well.")]
+    assert rejected(outcomes) == []
+    [(key, failed)] = [(key, item) for key, item in outcomes if isinstance(item, (Drop, Failed))]
+    assert (key, failed.code) == ("s0", code)
 
 
 @pytest.mark.parametrize("nasty", ["{{ 7 * 7 }} {% for x in y %}", "{0} %s \\n", "\x07\x1b[31m", "{# no #}"])

@@ -15,7 +15,8 @@ from itune_core.api import Answer, Ask, Backend, Completion, Failed, Kind, deriv
 from itune_core.api.context import Finished
 from itune_core.engine.asking import drive
 from itune_core.engine.journal import Journal
-from itune_core.engine.serving import Served, Serving
+from itune_core.engine.opened import Served
+from itune_core.engine.serving import Serving
 from itune_core.testing import BenchContext
 from itune_core.testing.comparing import plain
 from itune_generators.self_instruct import SelfInstruct
@@ -112,7 +113,7 @@ def test_another_parser_reads_old_answers_without_a_request(tmp_path: Path, monk
     first: Counter[Drawn] = Counter()
     before = bootstrap(tmp_path / "one", None, first)
     again: Counter[Drawn] = Counter()
-    monkeypatch.setattr("itune_generators.self_instruct.input_first", lambda text, marks: [])
+    monkeypatch.setattr("itune_generators.bootstrapping.completing.input_first", lambda text, marks: [])
     after = bootstrap(tmp_path / "one", None, again)
     assert not again
     assert before != after

@@ -180,3 +180,23 @@ def test_several_are_asked_together_and_fail_alone(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_is_said_without_the_reader(text: str, whole: bool, said: str) -> None:
     assert said in complaint(text, Place, whole=whole)
+
+
+def test_a_thought_is_neither_read_nor_shown_again(tmp_path: Path) -> None:
+    """Drafts of the answer stand in it."""
+    draft = '<think>Perhaps {"city": "Seoul", "people": 1}?</think>'
+    assert run(tmp_path, structured(ASK, Place), scripted(draft + GOOD)).city == "Ulsan"
+    asked: list[Ask] = []
+    run(tmp_path, structured(ASK, Place), scripted(f"{draft}Ulsan, I would say.", draft + GOOD, asked=asked))
+    assert [turn["content"] for turn in asked[1].messages[:2]] == ["Name a city.", "Ulsan, I would say."]
+
+
+def test_of_a_thought_without_an_end_nothing_is_read(tmp_path: Path) -> None:
+    endless = Completion(f"<think>{GOOD} would be one, but", "length", 9, 40)
+    asked: list[Ask] = []
+    assert run(tmp_path, structured(ASK, Place), scripted(endless, GOOD, asked=asked)).city == "Ulsan"
+    assert [turn["role"] for turn in asked[1].messages] == ["user"]
+    assert "cut before its end" in asked[1].messages[0]["content"]
+    failed = run(tmp_path, structured(ASK, Place), scripted(endless, endless))
+    assert isinstance(failed, Failed)
+    assert failed.code == "E-MODEL-020"

@@ -27,7 +27,8 @@ from itune_core.api import (
 )
 from itune_core.engine.asking import drive
 from itune_core.engine.journal import Journal
-from itune_core.engine.serving import Served, Serving
+from itune_core.engine.opened import Served
+from itune_core.engine.serving import Serving
 from itune_core.testing import BenchContext
 from itune_generators.ai_feedback_noisy import AiFeedbackNoisy
 from itune_generators.asking.json_answers import UnreadableError

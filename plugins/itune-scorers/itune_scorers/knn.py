@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import Field
@@ -38,6 +38,10 @@ class Knn(Scorer):
 
     class Config(EmbeddingConfig):
         neighbour: int = Field(6, ge=1, description="Which nearest neighbour's distance it is, counted from 1.")
+
+    def depends_on(self) -> Sequence[str]:
+        """FAISS: only the rows say whether there are so many that it is needed."""
+        return ("faiss-cpu",)
 
     @hookimpl
     def itune_score(self, inputs: Inputs, context: Context) -> Iterator[Mapping[str, Any] | Failed]:

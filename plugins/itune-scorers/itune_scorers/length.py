@@ -24,7 +24,7 @@ from itune_core.api import (
     records,
 )
 from itune_scorers.text.parts import Part, texts
-from itune_scorers.text.words import Language, language_of, words
+from itune_scorers.text.words import Language, analysers, language_of, words
 
 if TYPE_CHECKING:
     import datasets
@@ -72,6 +72,10 @@ class Length(Scorer):
         return {
             name: kind for name, kind in cls.columns.items() if config.model is not None or not name.endswith("_tokens")
         }
+
+    def depends_on(self) -> Sequence[str]:
+        """The analysers of the language."""
+        return analysers(self.config.language)
 
     def score(self, record: Record) -> dict[str, int]:
         """Characters and words of each part.

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from itune_core.api import Answer, Ask, Input, Kind, Record, RowError, Scorer
+from itune_core.api import Answer, Ask, Input, Kind, Record, RowError, Scorer, spoken
 from itune_scorers.asking.prompting import PromptConfig, Prompted
 from itune_scorers.asking.turns import question, response
 
@@ -27,8 +27,9 @@ class LlmRating(Prompted, Scorer):
 
     The first line that is not blank must be the rating and nothing else: a number from 0 to 5, with ``/5`` or
     ``Score:`` at most. Anything else fails (``E-SCORE-026``) and is no middling rating; so does a line that
-    `max_tokens` may have cut. What the model wrote is kept in the journal all the same, so that a parser that reads
-    more of it asks nothing again.
+    `max_tokens` may have cut. What a reasoning model thinks first is not read; it needs a larger `max_tokens`, and
+    fails without an end of its thought (``E-MODEL-020``). What the model wrote is kept in the journal all the same, so
+    that a parser that reads more of it asks nothing again.
 
     A `prompt` of your own must ask for the rating on the first line too. It may use ``prompt``, the turns before the
     answer, each with ``role`` and ``content``; ``response``, the text of the answer; and ``dimension``.
@@ -52,12 +53,12 @@ class LlmRating(Prompted, Scorer):
         Raises:
             DataError: ``E-DATA-035`` the prompt cannot be used.
             RowError: ``E-SCORE-020`` no turn precedes the answer; ``E-SCORE-023`` it has no text; ``E-DATA-033`` the
-                prompt cannot be rendered; ``E-SCORE-026`` what the model wrote is no rating; and what the backend says
-                of rows it cannot answer.
+                prompt cannot be rendered; ``E-SCORE-026`` what the model wrote is no rating, ``E-MODEL-020`` or a
+                thought without an end; and what the backend says of rows it cannot answer.
         """
         asked = self.asked(prompt=question(record), response=response(record), dimension=self.config.dimension)
         answer: Answer = yield Ask(self.config.model, asked, max_tokens=self.config.max_tokens)
-        [completion] = answer.completions
+        completion = spoken(*answer.completions)
         return {"": rating(completion.text, whole=completion.finish == "stop")}
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from itune_core.api import ComponentConfig, Record, RowError, Scorer
 from itune_scorers.text.parts import Part, texts
-from itune_scorers.text.words import Language, language_of, words
+from itune_scorers.text.words import Language, analysers, language_of, words
 
 
 class Mtld(Scorer):
@@ -50,6 +50,10 @@ class Mtld(Scorer):
         )
         threshold: float = Field(0.72, gt=0, lt=1, description="The share of distinct words that ends a factor.")
         min_segment: int = Field(10, ge=1, description="Fewest words of a whole factor.")
+
+    def depends_on(self) -> Sequence[str]:
+        """The analysers of the language."""
+        return analysers(self.config.language)
 
     def score(self, record: Record) -> Mapping[str, Any]:
         """MTLD of the part that the config names.

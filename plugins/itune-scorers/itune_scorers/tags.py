@@ -23,6 +23,7 @@ from itune_core.api import (
     Scorer,
     hookimpl,
     records,
+    spoken,
 )
 from itune_scorers.asking.prompting import PromptConfig, Prompted
 from itune_scorers.asking.turns import question
@@ -51,8 +52,9 @@ class Tags(Prompted, Scorer):
     ``novelty > 0`` therefore keeps what the paper's complexity-first diverse sampling takes in its first pass.
 
     An answer that is not a JSON list of texts (in a block of code at most), or holds no tag, fails (``E-SCORE-027``),
-    and takes no part in the novelty of others. It is kept in the journal, so that a parser that reads more of it asks
-    nothing again. A `prompt` may use ``prompt``, the turns before the answer, each with ``role`` and ``content``.
+    as does a thought that `max_tokens` cut (``E-MODEL-020``), and takes no part in the novelty of others. It is kept in
+    the journal, so that a parser that reads more of it asks nothing again. A `prompt` may use ``prompt``, the turns
+    before the answer, each with ``role`` and ``content``.
 
     Source: arXiv:2308.07074; the question is this package's.
     """
@@ -77,7 +79,7 @@ class Tags(Prompted, Scorer):
     def _tags(self, record: Record) -> Generator[Any, Any, list[str]]:
         asked = self.asked(prompt=question(record))
         answer: Answer = yield Ask(self.config.model, asked, max_tokens=self.config.max_tokens)
-        return read_tags(answer.text)
+        return read_tags(spoken(*answer.completions).text)
 
 
 def novelty(tags: Mapping[str, Sequence[str]]) -> dict[str, float]:

@@ -27,7 +27,8 @@ from itune_core.api import (
 )
 from itune_core.engine.asking import Question
 from itune_core.engine.journal import Journal
-from itune_core.engine.serving import Served, Serving
+from itune_core.engine.opened import Served
+from itune_core.engine.serving import Serving
 from itune_core.testing import BenchContext
 from itune_scorers.llm_rating import LlmRating, rating
 
@@ -114,6 +115,13 @@ def test_what_is_asked(tmp_path: Path) -> None:
     assert "helpfulness" in turn["content"]
     for said in example(Kind.CONVERSATION)["messages"]:
         assert said["content"] in turn["content"]
+
+
+def test_a_thought_is_not_read(tmp_path: Path) -> None:
+    assert score(tmp_path, lambda _: Answer([Completion("<think>\n2? No.\n</think>\n\n4", "stop", 1, 9)])) == {"": 4.0}
+    cut = score(tmp_path, lambda _: Answer([Completion("<think>\n2", "length", 1, 9)]))
+    assert isinstance(cut, Failed)
+    assert cut.code == "E-MODEL-020"
 
 
 def test_a_wrong_answer_fails_its_record(tmp_path: Path) -> None:

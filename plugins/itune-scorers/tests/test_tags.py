@@ -90,7 +90,7 @@ def test_novel_is_what_the_papers_first_pass_takes(tags: Mapping[str, list[str]]
 
 def test_records_are_counted_and_a_failed_one_counts_for_nothing(tmp_path: Path) -> None:
     """The answer is the question, so that each record says what its tags are."""
-    questions = ['["History", "essay"]', "I cannot.", '["history"]', '["Essay", "tone", "length"]']
+    questions = ['<think>Two.</think> ["History", "essay"]', "I cannot.", '["history"]', '["Essay", "tone", "length"]']
     rows = datasets.Dataset.from_list(
         [{**prompt([message("user", asked)]), "id": f"r{number}"} for number, asked in enumerate(questions)],
         features=features(Kind.PROMPT),

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itune_core.api import Kind, ModelError, RowError, example
+from itune_scorers.length import Length
+from itune_scorers.mtld import Mtld
 from itune_scorers.text.words import PIECE, Language, _segmenter, language_of, words
 
 ANALYSED: list[Language] = ["ja", "ko", "zh"]
@@ -121,3 +123,20 @@ def test_without_its_analyser_it_says_what_to_install(
         words("x", language)
     assert caught.value.code == "E-SCORE-010"
     assert module in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("language", "named"),
+    [
+        ("spaced", set()),
+        ("ja", {"sudachipy", "sudachidict-small"}),
+        ("ko", {"kiwipiepy", "kiwipiepy-model"}),
+        ("zh", {"rjieba"}),
+        ("record", {"sudachipy", "sudachidict-small", "kiwipiepy", "kiwipiepy-model", "rjieba"}),
+    ],
+)
+@pytest.mark.parametrize("scorer", [Length, Mtld])
+def test_only_the_analysers_of_the_language_decide_what_is_a_word(
+    scorer: type[Length | Mtld], language: Language, named: set[str]
+) -> None:
+    assert set(scorer(scorer.Config(language=language)).depends_on()) == named

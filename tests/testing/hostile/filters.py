@@ -267,6 +267,13 @@ class NeedsARow(_KeepsAll):
         return super().itune_filter(inputs, context)
 
 
+class DependsOnAStranger(_KeepsAll):
+    """Names a distribution that its own does not declare. Source: the kit's own tests."""
+
+    def depends_on(self) -> tuple[str, ...]:
+        return ("itune-core", "kiwipiepy")
+
+
 class HoldsALambda(_KeepsAll):
     """Cannot be sent to another process. Source: the kit's own tests."""
 

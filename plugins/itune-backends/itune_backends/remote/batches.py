@@ -1,4 +1,4 @@
-"""Requests in batches, by files: up with the questions, wait, down with the answers.
+"""Requests in batches: gathered, put into a file, waited for, handed their answers.
 
 A batch outlives the run that began it. Nothing is written down here to find it again: a batch carries the model's
 identity among its metadata and each of its lines a digest of the request as its ``custom_id``, so a run that is begun
@@ -8,22 +8,18 @@ again asks the server which batches of this model there are, and waits for those
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from itune_backends.remote.client import Client, Read, as_json
-from itune_backends.remote.faults import AGAIN, Fault, Refusal, json_object, said
-from itune_backends.remote.trying import Tries
+from itune_backends.remote.batch_server import AT_WORK, OVER, BatchServer, batch_failed, digest
+from itune_backends.remote.client import Client, Read
+from itune_backends.remote.faults import AGAIN, Fault, Refusal, said
 from itune_backends.remote.wire import Call
-from itune_core.api import ItuneError, ModelError, RowError
-
-if TYPE_CHECKING:
-    import httpx
+from itune_core.api import ItuneError, RowError
 
 Found = TypeVar("Found")
 
@@ -38,15 +34,6 @@ ROUNDS = 3
 
 POLLS = (0.5, 60.0)
 """Seconds between two looks at a batch, first and at most."""
-
-PAGES = 5
-"""Pages of a hundred batches that are looked through for those of an earlier run."""
-
-OVER = ("completed", "expired", "cancelled")
-"""What a batch is called that holds answers, which are paid for."""
-
-MARK = "itune"
-"""The name among a batch's metadata."""
 
 
 @dataclass
@@ -76,7 +63,7 @@ class Batches:
 
     def __init__(self, client: Client, identity: str) -> None:
         self._client = client
-        self._mark = _digest(identity)
+        self._server = BatchServer(client, identity)
         self._gathered: dict[str, _Line] = {}
         self._known: dict[str, _Line] = {}
         self._useless: set[str] = set()  # requests whose old answers are of no use
@@ -92,7 +79,7 @@ class Batches:
         faults: list[str] = []
         while len(faults) < ROUNDS:
             body = self._client.dialect.spoken(call.body)
-            name = _digest([call.path, body, call.seed])
+            name = digest([call.path, body, call.seed])
             try:
                 given = await self._line(name, call.path, body)
                 try:
@@ -161,44 +148,23 @@ class Batches:
         still at work on them.
         """
         found: dict[str, set[str]] = {}
-        async for batch in self._batches():
+        async for batch in self._server.batches():
             open_lines = {name for name, line in lines.items() if not line.answer.done()}
             open_lines -= self._useless.union(*found.values())
             if not open_lines:
                 break
             if batch.get("status") in OVER:
-                for name, response in await self._responses(batch):
-                    if name in open_lines and response.get("status_code") == 200:
-                        self._give(lines[name], response, old=True)
-            elif batch.get("status") in ("validating", "in_progress", "finalizing"):
-                lines_of_it = await self._lines(str(batch.get("input_file_id")))
-                if names := open_lines & {line["custom_id"] for line in lines_of_it}:
-                    found[batch["id"]] = names
+                old = {name: lines[name] for name in open_lines}
+                await self._server.responses(batch, partial(self._give_again, old))
+            elif batch.get("status") in AT_WORK and (names := await self._server.asked(batch, open_lines)):
+                found[batch["id"]] = names
         return found
 
     async def _ask_anew(self, path: str, lines: Mapping[str, _Line]) -> None:
         """Put lines into a batch of their own."""
         self._client.spending.check()
-        text = b"".join(_as_line(name, line) for name, line in lines.items())
-        form = {"files": {"file": ("requests.jsonl", text)}, "data": {"purpose": "batch"}}
-        file = (await self._sent("POST", "files", "id", **form))["id"]
-
-        async def create(tries: Tries) -> Mapping[str, Any]:
-            if tries.again:  # the server may have begun one, and its answer been lost
-                async for batch in self._batches():
-                    if batch.get("input_file_id") == file:
-                        return batch
-            body = {
-                "input_file_id": file,
-                "endpoint": f"/v1/{path}",
-                "completion_window": "24h",
-                "metadata": {MARK: self._mark},
-            }
-            response = await self._client.once("POST", "batches", tries, paid=True, **as_json(body))
-            return _with(json_object(response.content), "id")
-
-        batch = await _as_batches(self._client.repeated(create))
-        await self._follow(batch["id"], lines)
+        file = await self._server.upload(_as_line(name, line) for name, line in lines.items())
+        await self._follow(await self._server.begin(file, path), lines)
 
     async def _follow(self, number: str, lines: Mapping[str, _Line]) -> None:
         """Wait until a batch is over, and hand out what it holds.
@@ -208,107 +174,39 @@ class Batches:
         """
         pause, longest = POLLS
         while True:
-            batch = await self._sent("GET", f"batches/{number}", "status")
+            batch = await self._server.look(number)
             status = batch["status"]
             if status in OVER or status == "failed":
                 break
             await self._client.rest(pause)
             pause = min(1.5 * pause, longest)
-        for name, response in await self._responses(batch):
-            if name in lines:
-                self._give(lines[name], response, old=False)
+        await self._server.responses(batch, partial(self._give, lines))
         missing = [line for line in lines.values() if not line.answer.done()]
         if missing and status in ("failed", "cancelled"):
-            raise _failed(
+            raise batch_failed(
                 f"the batch {number} {status}" if status == "failed" else f"the batch {number} was cancelled",
-                self._said(batch.get("errors") or ""),
+                _said(batch.get("errors") or ""),
             )
         _tell(missing, Fault(f"not in the batch, which {status}" if status == "completed" else f"batch {status}"))
 
-    async def _responses(self, batch: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-        """By ``custom_id`` what a batch that is over answered, or how it failed."""
-        found = []
-        for file in (batch.get("output_file_id"), batch.get("error_file_id")):
-            for line in await self._lines(file) if file else ():
-                response = line.get("response")
-                error = line.get("error")
-                if not isinstance(response, Mapping):
-                    response = {"status_code": 500, "body": {"error": error}}
-                found.append((line["custom_id"], response))
-        return found
-
-    def _give(self, line: _Line, response: Mapping[str, Any], *, old: bool) -> None:
+    def _give(self, lines: Mapping[str, _Line], name: str, response: Mapping[str, Any]) -> None:
         """Hand a line its answer, as that of a request by itself would be: a body, or what was wrong."""
-        if line.answer.done():
+        if name not in lines or lines[name].answer.done():
             return
-        status, body = response.get("status_code"), response.get("body")
+        line, status, body = lines[name], response.get("status_code"), response.get("body")
         if status == 200 and isinstance(body, Mapping):
-            line.answer.set_result(_Given(body, old))
+            line.answer.set_result(_Given(body, old=False))
         elif isinstance(status, int) and 400 <= status < 500 and status not in AGAIN:
-            line.answer.set_exception(Refusal(status, self._said(body)))
+            line.answer.set_exception(Refusal(status, _said(body)))
         else:
             line.answer.set_exception(Fault(str(status) if status != 200 else "JSON of another form"))
 
-    def _said(self, complaint: Any) -> str:
-        return said(json.dumps(complaint).encode(), self._client.hidden)
-
-    async def _batches(self) -> AsyncIterator[Mapping[str, Any]]:
-        """Batches of this model, newest first."""
-        after: dict[str, str] = {}
-        for _ in range(PAGES):
-            page = await self._sent("GET", "batches", "data", params={"limit": 100, **after})
-            for batch in page["data"]:
-                marks = batch.get("metadata")
-                if isinstance(marks, Mapping) and marks.get(MARK) == self._mark:
-                    yield batch
-            if not page["data"] or not page.get("has_more"):
-                return
-            after = {"after": page["data"][-1]["id"]}
-
-    async def _lines(self, file: str) -> list[dict[str, Any]]:
-        """The lines of a file, each with its ``custom_id``."""
-        return await _as_batches(self._client.send("GET", f"files/{file}/content", _lines_of))
-
-    async def _sent(self, method: str, path: str, field: str, **how: Any) -> Mapping[str, Any]:
-        """What the server says to a request, which must have that field."""
-
-        def take(response: httpx.Response) -> Mapping[str, Any]:
-            return _with(json_object(response.content), field)
-
-        return await _as_batches(self._client.send(method, path, take, **how))
-
-
-def _with(found: Mapping[str, Any], field: str) -> Mapping[str, Any]:
-    """`found`, if it has the field.
-
-    Raises:
-        Fault: it is something else, or a list of something else than objects with a number.
-    """
-    value = found.get(field)
-    listed = isinstance(value, list) and all(isinstance(item, dict) and "id" in item for item in value)
-    if not (listed if field == "data" else isinstance(value, str)):
-        raise Fault("JSON of another form")
-    return found
-
-
-async def _as_batches(work: Coroutine[Any, Any, Found]) -> Found:
-    """What `work` gives.
-
-    Raises:
-        ModelError: ``E-BACKEND-032`` in the place of a refusal or of an address that is not there.
-    """
-    try:
-        return await work
-    except Refusal as refusal:
-        raise _failed("the server refuses to work in batches", f"it said {refusal.status}: {refusal.said}") from None
-    except ModelError as error:
-        if error.code != "E-BACKEND-022":
-            raise
-        raise _failed("the server does not work in batches", error.why or error.what) from None
-
-
-def _failed(what: str, why: str) -> ModelError:
-    return ModelError("E-BACKEND-032", what, why=why, fix="mend what it complains of, or leave `batch` out")
+    def _give_again(self, lines: Mapping[str, _Line], name: str, response: Mapping[str, Any]) -> None:
+        """Hand a line what an earlier run asked it for: an answer; what failed then is asked anew."""
+        if name not in lines or lines[name].answer.done():
+            return
+        if response.get("status_code") == 200 and isinstance(response.get("body"), Mapping):
+            lines[name].answer.set_result(_Given(response["body"], old=True))
 
 
 def _tell(lines: Iterable[_Line], error: Exception) -> None:
@@ -337,17 +235,5 @@ def _as_line(name: str, line: _Line) -> bytes:
     return json.dumps(asked).encode() + b"\n"
 
 
-def _lines_of(response: httpx.Response) -> list[dict[str, Any]]:
-    """The lines of a file of a batch.
-
-    Raises:
-        Fault: it is something else.
-    """
-    lines = [json_object(line) for line in response.content.splitlines() if line.strip()]
-    if not all(isinstance(line.get("custom_id"), str) for line in lines):
-        raise Fault("JSON of another form")
-    return lines
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
+def _said(complaint: Any) -> str:
+    return said(json.dumps(complaint).encode())

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from copy import copy
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying, retry_if_exception_type
 
@@ -24,9 +24,6 @@ from itune_backends.remote.transport import UNREACHED, Transport
 from itune_backends.remote.trying import Patience, Tries
 from itune_backends.remote.wire import Call
 from itune_core.api import Failed, ItuneError, ModelError, RowError
-
-if TYPE_CHECKING:
-    import httpx
 
 Found = TypeVar("Found")
 Read = Callable[[Mapping[str, Any]], Found]
@@ -50,7 +47,6 @@ class Client:
     Attributes:
         counts: of requests, retries, and faults by kind.
         dialect: how the server wants to be asked.
-        hidden: takes the key out of what a server says.
     """
 
     def __init__(
@@ -59,7 +55,6 @@ class Client:
         self.base_url, self.admission, self.spending, self.patience = base_url, admission, spending, patience
         self.counts: Counter[str] = Counter()
         self.dialect = Dialect()
-        self.hidden: Callable[[str], str] = key.hidden if key else str
         self._halted: ItuneError | None = None
         self._over = asyncio.Event()  # set when that is
         self._responses = 0  # of whatever kind: there is a server
@@ -72,6 +67,11 @@ class Client:
     def start(self, work: Coroutine[Any, Any, Found]) -> Future[Found]:
         """Run `work` in the client's event loop."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def drain(self) -> None:
+        """Send nothing more: what was sent comes in, what was not ends with an error."""
+        over = ModelError("E-BACKEND-037", "nothing more is sent: the step is over")
+        self._loop.call_soon_threadsafe(self._halt, over)
 
     def close(self) -> None:
         """Give up what is on its way, and end."""
@@ -93,11 +93,15 @@ class Client:
         except Refusal as refusal:
             return Failed("E-BACKEND-025", f"the server refused the request with {refusal.status}: {refusal.said}")
         except ItuneError as error:
-            if self._halted is None:
-                self._halted = error
-                self.admission.halt(error)
-                self._over.set()
+            self._halt(error)
             raise
+
+    def _halt(self, error: ItuneError) -> None:
+        """Let nothing go any more, and tell those that wait why."""
+        if self._halted is None:
+            self._halted = error
+            self.admission.halt(error)
+            self._over.set()
 
     async def rest(self, seconds: float) -> None:
         """Do nothing for so long; not longer than there is anything to do afterwards."""
@@ -113,8 +117,8 @@ class Client:
             ItuneError: it will answer none.
         """
 
-        def counted(response: httpx.Response) -> Found:
-            return self.counted(json_object(response.content), read, call.tokens)
+        def counted(found: bytes) -> Found:
+            return self.counted(json_object(found), read, call.tokens)
 
         while True:
             body = self.dialect.spoken(call.body)
@@ -156,7 +160,7 @@ class Client:
         self,
         method: str,
         path: str,
-        take: Callable[[httpx.Response], Found],
+        take: Callable[[bytes], Found],
         *,
         tokens: float = 0.0,
         paid: bool = False,
@@ -166,10 +170,10 @@ class Client:
 
         Args:
             method, path: of the request.
-            take: makes something of the response.
+            take: makes something of the body of the response.
             tokens: that it may cost.
             paid: whether it costs anything: it is not sent when the budget is spent.
-            how: what else httpx is told.
+            how: what else the transport is told.
 
         Raises:
             As :meth:`ask`.
@@ -219,8 +223,8 @@ class Client:
 
     async def once(
         self, method: str, path: str, tries: Tries, *, tokens: float = 0.0, paid: bool = False, **how: Any
-    ) -> httpx.Response:
-        """The response to one try; the arguments are as those of :meth:`send`.
+    ) -> bytes:
+        """The body of the response to one try; the arguments are as those of :meth:`send`.
 
         Raises:
             Fault: there is none, or it asks to try again; and what else
@@ -238,9 +242,9 @@ class Client:
             self.counts["retries"] += tries.again
             response = await self._transport.request(method, path, **how)
             self._responses += 1
-            busy = response.status_code in BUSY
-            check(response.status_code, response.headers, response.content, hidden=self.hidden)
-            return response
+            busy = response.status in BUSY
+            check(*response)
+            return response.body
         except Fault as fault:
             busy = fault.busy or busy
             self.admission.correct(-tokens)
@@ -261,5 +265,5 @@ class Client:
 
 
 def as_json(body: Mapping[str, Any]) -> dict[str, Any]:
-    """How httpx is told to send a JSON object."""
-    return {"content": json.dumps(body).encode(), "headers": {"Content-Type": "application/json"}}
+    """How the transport is told to send a JSON object."""
+    return {"content": json.dumps(body).encode(), "kind": "application/json"}

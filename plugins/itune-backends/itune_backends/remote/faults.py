@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -33,11 +33,12 @@ class Fault(Exception):
         kind: what happened, in a few words; faults are counted by it.
         busy: whether the server had too much to do.
         after: seconds that the server asked to wait.
+        final: whether the next try would end like this one.
     """
 
-    def __init__(self, kind: str, *, busy: bool = False, after: float | None = None) -> None:
+    def __init__(self, kind: str, *, busy: bool = False, after: float | None = None, final: bool = False) -> None:
         super().__init__(kind)
-        self.kind, self.busy, self.after = kind, busy, after
+        self.kind, self.busy, self.after, self.final = kind, busy, after, final
 
 
 class Refusal(Exception):
@@ -53,19 +54,11 @@ class Refusal(Exception):
         self.status, self.said = status, said
 
 
-def check(
-    status: int,
-    headers: Mapping[str, str],
-    body: bytes,
-    *,
-    hidden: Callable[[str], str] = str,
-    now: datetime | None = None,
-) -> None:
+def check(status: int, headers: Mapping[str, str], body: bytes, *, now: datetime | None = None) -> None:
     """Let pass a response that says that all is well.
 
     Args:
         status, headers, body: of the response; names of headers in lower case, or a mapping that does not mind.
-        hidden: takes secrets out of what the server says.
         now: the time; for ``Retry-After`` with a date.
 
     Raises:
@@ -74,15 +67,15 @@ def check(
         ModelError: none is, from us: ``E-BACKEND-021`` or ``E-BACKEND-022``.
     """
     if status == 429 and b"insufficient_quota" in body:  # what OpenAI says when there is no money left
-        raise closed(status, said(body, hidden))
+        raise closed(status, said(body))
     if status >= 500 or status in AGAIN:
         raise Fault(str(status), busy=status in BUSY, after=_seconds(headers.get("retry-after"), now))
     if 200 <= status < 300:
         return
     if status in NO_LEAVE or status in ELSEWHERE or status < 400:
         location = headers.get("location") if status < 400 else None
-        raise closed(status, said(body, hidden), hidden(location) if location else None)
-    raise Refusal(status, said(body, hidden))
+        raise closed(status, said(body), location)
+    raise Refusal(status, said(body))
 
 
 def json_object(body: bytes) -> dict[str, Any]:
@@ -92,7 +85,8 @@ def json_object(body: bytes) -> dict[str, Any]:
         Fault: it is something else.
     """
     try:
-        found = json.loads(body)
+        # Read as UTF-8, which JSON is: by itself Python would take UTF-16 as well, in which the key is not looked for.
+        found = json.loads(body.decode("utf-8-sig", "surrogatepass"))
     except (ValueError, RecursionError):
         raise Fault("not JSON") from None
     if not isinstance(found, dict):
@@ -118,8 +112,8 @@ def closed(status: int, words: str, location: str | None = None) -> ItuneError:
     )
 
 
-def said(body: bytes, hidden: Callable[[str], str] = str) -> str:
-    """What a server says went wrong, in one short line without secrets."""
+def said(body: bytes) -> str:
+    """What a server says went wrong, in one short line."""
     text = body.decode("utf-8", errors="replace")
     try:
         found = json.loads(text)
@@ -129,7 +123,6 @@ def said(body: bytes, hidden: Callable[[str], str] = str) -> str:
         if isinstance(found, dict) and name in found:
             found = found[name]
     words = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
-    words = hidden(words)  # before it is cut, which could leave half of one
     line = " ".join("".join(each if each.isprintable() else " " for each in words).split())
     return line if len(line) <= SHOWN else f"{line[:SHOWN]} [...]"
 

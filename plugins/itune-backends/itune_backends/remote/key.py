@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 from pathlib import Path
+from urllib.parse import quote
 
 from itune_core.api import ModelError
+
+MARK = "[key]"
+"""Stands where a server repeats the key."""
 
 
 class Key:
     """A secret that shows itself to nobody: not in ``repr``, so not in the locals of a traceback either.
 
     Args:
-        written: ``env:NAME`` or ``file:PATH``; `~` is the home folder, and a relative path begins where itune was
-            started.
+        written: ``env:NAME`` or ``file:PATH``; `~` is the home folder. Those of a recipe are absolute here.
 
     Raises:
         ModelError: ``E-BACKEND-020`` there is no such variable or file, or what it holds cannot be sent in a header.
     """
 
-    __slots__ = ("_text",)
+    __slots__ = ("_escaped", "_escapes", "_text", "_texts")
 
     def __init__(self, written: str) -> None:
-        self._text = _read(written)
+        self._text = text = _read(written)
+        self._texts = sorted({text, quote(text, safe="")}, key=len, reverse=True)  # the second: in an address
+        self._escaped = re.compile("".join(map(_in_json, text)).encode())
+        self._escapes = [rb"\u00", *(b"\\" + each.encode() for each in '"/\\' if each in text)]
 
     def __repr__(self) -> str:
         return "<key>"
+
+    @property
+    def is_word(self) -> bool:
+        """Whether it may well be none, but stand in an answer by right: ``EMPTY``, ``none``, ``placeholder``."""
+        return len(self._text) < 8 or (len(self._text) < 16 and self._text.isalpha())
 
     def header(self) -> str:
         """The value of ``Authorization``."""
@@ -33,7 +46,48 @@ class Key:
 
     def hidden(self, text: str) -> str:
         """`text` with the key left out, wherever a server repeats it."""
-        return text.replace(self._text, "[key]")
+        for spelling in self._texts:
+            text = text.replace(spelling, MARK)
+        return text
+
+    def out_of(self, body: bytes) -> bytes:
+        """`body`, a text or JSON, with the key left out, in whatever way JSON's escapes spell it."""
+        body = body.replace(self._text.encode(), MARK.encode())
+        if any(escape in body for escape in self._escapes):
+            body = self._escaped.sub(MARK.encode(), body)
+        return body
+
+
+class Unlogged(logging.Filter):
+    """Takes the key out of what the HTTP library tells of a server's headers, to who listens at level DEBUG.
+
+    Args:
+        key: to be left out.
+    """
+
+    LOGGERS = ("httpcore.connection", "httpcore.http11", "httpcore.proxy")
+
+    def __init__(self, key: Key) -> None:
+        super().__init__()
+        self._key = key
+        for name in self.LOGGERS:
+            logging.getLogger(name).addFilter(self)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = self._key.hidden(record.getMessage()), None
+        return True
+
+    def remove(self) -> None:
+        """Listen no more."""
+        for name in self.LOGGERS:
+            logging.getLogger(name).removeFilter(self)
+
+
+def _in_json(character: str) -> str:
+    """An expression for a character as JSON may spell it."""
+    plain, number = re.escape(character), f"{ord(character):02x}"
+    short = rf"|\\{plain}" if character in '"/\\' else ""
+    return rf"(?:{plain}|\\u00(?i:{number}){short})"
 
 
 def _read(written: str) -> str:

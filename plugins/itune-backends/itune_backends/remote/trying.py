@@ -66,7 +66,7 @@ class Tries:
     def enough(self, state: RetryCallState) -> bool:
         """Whether to give up."""
         late = self._first is not None and self._clock() + state.upcoming_sleep > self._first + self.patience.retry_for
-        return state.attempt_number > self.patience.retries or late
+        return _fault(state).final or state.attempt_number > self.patience.retries or late
 
     def __str__(self) -> str:
         kinds = ", ".join(f"{number} × {kind}" for kind, number in self.faults.most_common())

@@ -13,10 +13,10 @@ from itune_generators.asking.complaints import errors_of
 
 Found = TypeVar("Found", bound=BaseModel)
 
-_THINKING, _THOUGHT = "<think>", "</think>"
-"""Around the thoughts that reasoning models write before they answer; drafts of the answer stand among them."""
-
 _FENCED = re.compile(r"```[a-zA-Z]*\s*\n(?P<inside>.*?)\n\s*```", re.DOTALL)
+
+_ENDED = re.compile(r"""(?<!\\)["'”’][\s,\]}]*$""")
+"""At the end of an object whose last value is a string."""
 
 
 class UnreadableError(ValueError):
@@ -26,14 +26,13 @@ class UnreadableError(ValueError):
 def read(text: str, model: type[Found], *, whole: bool = True) -> Found:
     """The object that a model wrote, checked strictly (``"4"`` is no number).
 
-    Around it may stand words, a fence of three backticks and, before it, thoughts that end in ``</think>``; of thoughts
-    without an end nothing is read. Of several objects just one may be what was asked for, and after it no other may
-    begin that cannot be read. An object whose quotes, commas or colons are wrong is mended by
+    Around it may stand words and a fence of three backticks. Of several objects just one may be what was asked for, and
+    after it no other may begin that cannot be read. An object whose quotes, commas or colons are wrong is mended by
     json-repair; the result counts only if every letter, digit, sign and bracket of it was written, in that order, and
     none was left out: a bracket or value that is missing, a comment, two values for one are not mended.
 
     Args:
-        text: what it wrote.
+        text: what it wrote, without a thought before it.
         model: of the object.
         whole: whether the text came to its end. Of one that was cut only an object that ended before the cut is read,
             and nothing is mended.
@@ -41,9 +40,7 @@ def read(text: str, model: type[Found], *, whole: bool = True) -> Found:
     Raises:
         UnreadableError: there is no such object, or more than one.
     """
-    body = text.rpartition(_THOUGHT)[2].strip()
-    if body.startswith(_THINKING):
-        raise UnreadableError("its thoughts have no end")
+    body = text.strip()
     fenced = [found["inside"] for found in _FENCED.finditer(body)]
     places = [body, *fenced] if len(fenced) == 1 else [body]
     complaint = "there is no JSON object in it"
@@ -124,7 +121,10 @@ def _mended(text: str) -> Iterator[dict[str, Any]]:
         return
     # Punctuation in a key is that of a value that was taken for a part of it.
     run_together = any(re.search(r'[",:\n]', key) for key in _keys(value))
-    if isinstance(value, dict) and not run_together and _essence(_unescaped(span)) == _essence("".join(_said(value))):
+    # A brace within a string that was cut would end the object, and the string with it.
+    cut = isinstance(_last(value), str) and not _ENDED.search(span)
+    essence = _essence(_unescaped(span))
+    if isinstance(value, dict) and not run_together and not cut and essence == _essence("".join(_said(value))):
         yield value
 
 
@@ -143,6 +143,13 @@ def _said(value: Any) -> Iterator[str]:
         yield "]"
     else:
         yield value if isinstance(value, str) else json.dumps(value)
+
+
+def _last(value: Any) -> Any:
+    """What is written last in a value."""
+    while value and isinstance(value, (dict, list)):
+        value = list(value.values() if isinstance(value, dict) else value)[-1]
+    return value
 
 
 def _keys(value: Any) -> Iterator[str]:

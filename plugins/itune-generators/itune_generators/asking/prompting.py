@@ -63,6 +63,21 @@ class Prompted:
             message(role, turn["content"]) for role, prompt in self._prompts[name] for turn in prompt.turns(**values)
         ]
 
+    def worded(self, name: str, **values: Any) -> str:
+        """The text of the prompt `name`, which is a part of another and so marks no turns. Raises as :meth:`asked`,
+        ``E-GEN-045`` also where it does."""
+        turns = self.asked(name, **values)
+        if len(turns) > 1:
+            raise DataError(
+                "E-GEN-045",
+                "the turns of a prompt cannot be told apart",
+                where=self.config.prompts.get(name),
+                why=f"{name} is a part of a turn, and cannot mark {len(turns)}",
+                fix="see to the turns it marks",
+            )
+        text: str = turns[0]["content"]
+        return text
+
 
 def _turns(prompt: Prompt, path: str | None, gives: frozenset[str]) -> list[tuple[str, Prompt]]:
     """The turns of a prompt, with their roles."""

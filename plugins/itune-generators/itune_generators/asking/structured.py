@@ -9,10 +9,11 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from itune_core.api import Answer, Ask, Prompt, RowError, message
+from itune_core.api import Answer, Ask, Completion, Prompt, RowError, message
 from itune_generators.asking.complaints import complaint
 from itune_generators.asking.json_answers import UnreadableError, read
 from itune_generators.asking.prompting import Language
+from itune_generators.reading.speech import only
 
 Found = TypeVar("Found", bound=BaseModel)
 
@@ -23,10 +24,10 @@ _SHOWN = 200
 def structured(ask: Ask, model: type[Found], *, language: Language = "en") -> Generator[Ask, Answer, Found]:
     """Ask for a JSON object and read it; use with ``yield from``.
 
-    The answer is read as :func:`~itune_generators.asking.json_answers.read` does. Where it cannot be, the model is
-    shown its answer and what is wrong with it, and asked once more. Both answers are in the journal before they are
-    read, and what is said of the first does not depend on the reader, so one that understands more of them asks nothing
-    again.
+    The answer is read as :func:`~itune_generators.asking.json_answers.read` does, without the thought of a reasoning
+    model: drafts stand in it. Where it cannot be, the model is shown its answer and what is wrong with it, and asked
+    once more. Both answers are in the journal before they are read, and what is said of the first does not depend on
+    the reader, so one that understands more of them asks nothing again.
 
     Args:
         ask: for one draw; its words say what to answer. A server that can holds the answer to its `schema`, which is
@@ -35,41 +36,48 @@ def structured(ask: Ask, model: type[Found], *, language: Language = "en") -> Ge
         language: in which it is asked once more.
 
     Raises:
-        RowError: ``E-GEN-040`` the second answer cannot be read either; and what the backend says of rows it cannot
-            answer.
+        RowError: ``E-GEN-040`` the second answer cannot be read either; ``E-MODEL-020`` it is a thought without an end;
+            and what the backend says of rows it cannot answer.
         ValueError: `ask` is for several draws.
     """
     if ask.n != 1:
         raise ValueError("structured answers are drawn one at a time; ask once for each")
     if ask.schema is None:
         ask = replace(ask, schema=model.model_json_schema())
-    first = yield ask
+    first = _said((yield ask))
     try:
         return _read(first, model)
     except UnreadableError:
         pass
-    answer = yield _again(ask, first, model, language)
+    second = only((yield _again(ask, first, model, language)))
     try:
-        return _read(answer, model)
+        return _read(second, model)
     except UnreadableError as error:
         raise RowError(
             "what the model wrote cannot be read, asked twice",
             "E-GEN-040",
-            why=f"{error}; it begins {answer.text[:_SHOWN]!r}",
+            why=f"{error}; it begins {second.text[:_SHOWN]!r}",
             fix="use a model that follows instructions better, a server that keeps to a schema, or more max_tokens",
         ) from error
 
 
-def _read(answer: Answer, model: type[Found]) -> Found:
-    return read(answer.text, model, whole=_whole(answer))
+def _said(answer: Answer) -> Completion:
+    """The answer without its thought; without a word where that has no end."""
+    try:
+        return only(answer)
+    except RowError:
+        return replace(answer.completions[0], text="")
 
 
-def _whole(answer: Answer) -> bool:
-    [completion] = answer.completions
-    return completion.finish != "length"
+def _read(said: Completion, model: type[Found]) -> Found:
+    return read(said.text, model, whole=_whole(said))
 
 
-def _again(ask: Ask, bad: Answer, model: type[BaseModel], language: Language) -> Ask:
+def _whole(said: Completion) -> bool:
+    return said.finish != "length"
+
+
+def _again(ask: Ask, bad: Completion, model: type[BaseModel], language: Language) -> Ask:
     """The conversation that goes on: what was answered, what is wrong with it, and what it must look like."""
     wrong = complaint(bad.text, model, whole=_whole(bad))
     prompt = Prompt.read("itune_generators", f"structured/{language}/again", None, frozenset({"complaint", "schema"}))

@@ -44,15 +44,23 @@ def together(
     return [results[number] for number in range(len(dialogues))]
 
 
+def complete(results: Sequence[Result | Failed]) -> list[Result] | Failed:
+    """`results`, or the first failure among them."""
+    found = []
+    for result in results:
+        if isinstance(result, Failed):
+            return result
+        found.append(result)
+    return found
+
+
 def succeeded(results: Sequence[Result | Failed]) -> list[Result]:
     """`results`, of which none failed.
 
     Raises:
         RowError: of the first that did.
     """
-    found = []
-    for result in results:
-        if isinstance(result, Failed):
-            raise RowError(result.message, result.code)
-        found.append(result)
+    found = complete(results)
+    if isinstance(found, Failed):
+        raise RowError(found.message, found.code)
     return found

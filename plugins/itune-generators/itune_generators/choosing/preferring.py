@@ -12,7 +12,7 @@ from typing import Any, Literal
 from itune_core.api import Created, Drop, Record, Rejected, preference
 from itune_generators.choosing.pairing import Pair
 from itune_generators.choosing.rewarding import Candidate
-from itune_generators.recording.carrying import CARRIED
+from itune_generators.recording.carrying import CARRIED, pair_told
 
 Labels = Literal["hard", "soft"]
 LABELS = (
@@ -34,7 +34,8 @@ def preferences(
     """A preference for each of `pairs`, or why it is none; or why there is none at all.
 
     ``margin`` is the difference of the two scores. The column ``meta`` has, besides `meta`, the two scores and, where
-    two models wrote them, these: ``{"pair": {"scores": [chosen, rejected], "models": [chosen, rejected]}}``.
+    the candidates say who wrote them, the models: ``{"pair": {"scores": [chosen, rejected], "models": [chosen,
+    rejected]}}``.
 
     Rejected: ``equal-scores``, ``below-margin``, ``equal-responses`` (what would be compared is the same text).
     Dropped: as the most of its pairs were rejected; where it has none, ``below-margin`` if two scores differ.
@@ -54,7 +55,7 @@ def preferences(
             candidates[worse]["completion"],
             probability=1 / (1 + math.exp(-margin)) if labels == "soft" else None,
             margin=margin,
-            meta=json.dumps({**meta, "pair": _told(candidates, scores, better, worse)}, ensure_ascii=False),
+            meta=json.dumps({**meta, **_told(candidates, scores, better, worse)}, ensure_ascii=False),
             **record.take(CARRIED),
         )
         made.append(Created(item, parents=[record["id"]]))
@@ -75,8 +76,5 @@ def _no_preference(chosen: Candidate, rejected: Candidate, margin: float, min_ma
 
 
 def _told(candidates: Sequence[Candidate], scores: Sequence[float], better: int, worse: int) -> dict[str, Any]:
-    told: dict[str, Any] = {"scores": [scores[better], scores[worse]]}
     models = [candidates[better]["model"], candidates[worse]["model"]]
-    if models[0] != models[1]:
-        told["models"] = models
-    return told
+    return pair_told(models, scores=[scores[better], scores[worse]])

@@ -21,6 +21,7 @@ from itune_core.api import (
     RowError,
     message,
     parts,
+    spoken,
 )
 from itune_generators.asking.prompting import PromptedConfig
 
@@ -45,11 +46,19 @@ class PairSettings(PromptedConfig):
 
 
 class Pair(NamedTuple):
-    """Two answers to compare, each as its turns, and their texts."""
+    """Two answers to compare.
 
-    first: Turns
-    second: Turns
+    Attributes:
+        places: their numbers among those of the record.
+        turns: of each.
+        texts: of each, as a judge is shown them.
+        models: who wrote each; None where the record does not say.
+    """
+
+    places: tuple[int, int]
+    turns: tuple[Turns, Turns]
     texts: tuple[str, str]
+    models: tuple[str | None, str | None]
 
 
 class Pairs(NamedTuple):
@@ -66,12 +75,16 @@ def pairs(record: Record, settings: PairSettings) -> Generator[Any, Any, Pairs]:
     than two) and ``same-answer`` (two say the same).
 
     Raises:
-        RowError: ``E-GEN-043`` as :func:`text`; ``E-DATA-010`` what the policy wrote is no text.
+        RowError: ``E-GEN-043`` as :func:`text`; ``E-DATA-010`` what the policy wrote is no text; ``E-MODEL-020`` or a
+            thought without an end.
     """
+    models: Sequence[str | None]
     if settings.policy is None:
         answers = parts(record).responses
         if len(answers) < 2:
             return Pairs([], [Drop("too-few-answers", f"{len(answers)}")])
+        ranked = record.kind is Kind.RANKING
+        models = [candidate["model"] for candidate in record["candidates"]] if ranked else [None] * len(answers)
     else:
         answer: Answer = yield Ask(
             settings.policy,
@@ -81,17 +94,20 @@ def pairs(record: Record, settings: PairSettings) -> Generator[Any, Any, Pairs]:
             temperature=settings.temperature,
             top_p=settings.top_p,
         )
-        unfit = [why for why in map(unusable, answer.completions) if why]
+        drawn = [*map(spoken, answer.completions)]
+        unfit = [why for why in map(unusable, drawn) if why]
         if unfit:
             return Pairs([], unfit[:1])
-        answers = [[message("assistant", completion.text)] for completion in answer.completions]
+        answers = [[message("assistant", completion.text)] for completion in drawn]
+        models = [settings.policy] * len(answers)
     texts = [text(one) for one in answers]
     found = Pairs([], [])
     for one, other in combinations(range(len(answers)), 2):
         if texts[one].strip() == texts[other].strip():
             found.left_out.append(Drop("same-answer", f"answers {one} and {other}"))
         else:
-            found.compared.append(Pair(answers[one], answers[other], (texts[one], texts[other])))
+            turns, written = (answers[one], answers[other]), (texts[one], texts[other])
+            found.compared.append(Pair((one, other), turns, written, (models[one], models[other])))
     return found
 
 

@@ -24,6 +24,9 @@ Segmenter = Callable[[str], Iterable[str]]
 SEGMENTED = {"ja": "ja", "jpn": "ja", "ko": "ko", "kor": "ko", "zh": "zh", "zho": "zh", "cmn": "zh"}
 """Languages (ISO 639) that there is an analyser for."""
 
+ANALYSERS = {"ja": ("sudachipy", "sudachidict-small"), "ko": ("kiwipiepy", "kiwipiepy-model"), "zh": ("rjieba",)}
+"""The distributions that the words of a language come from, with that of the dictionary where it is another."""
+
 UNSPACED = frozenset(["bo", "bod", "km", "khm", "lo", "lao", "my", "mya", "th", "tha", "wuu", "yue"])
 """Languages without spaces that there is no analyser for."""
 
@@ -58,6 +61,12 @@ def language_of(record: Record, language: Language) -> Language:
             fix="score such records on their own, or filter them out",
         )
     return SEGMENTED.get(primary, "spaced")  # type: ignore[return-value]
+
+
+def analysers(language: Language) -> list[str]:
+    """The distributions whose versions decide what is a word under the setting `language`; under ``record`` all, since
+    only the rows say which are needed."""
+    return [name for code, names in ANALYSERS.items() if language in (code, "record") for name in names]
 
 
 def words(text: str, language: Language) -> list[str]:
