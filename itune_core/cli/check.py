@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from itune_core.cli.opening import Allow, Overrides, RecipeFile
-from itune_core.cli.terminal import safe
+from itune_core.cli.terminal import safe, stdout
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -53,9 +53,7 @@ def command(
 
 def print_problems(problems: Sequence[Problem]) -> None:
     """Print mistakes to standard output, one paragraph each, and how many there are."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
+    console = stdout()
     for problem in problems:
         console.print(_paragraph(problem), soft_wrap=True)
     console.print(f"{_counted(len(problems), 'mistake')}", style="bold")

@@ -16,7 +16,7 @@ import typer
 from itune_core.api.errors import DataError, ModelError, RecipeError
 from itune_core.api.records import Record, records
 from itune_core.cli.opening import Allow, Offline, Overrides, RecipeFile, open_project
-from itune_core.cli.terminal import safe
+from itune_core.cli.terminal import safe, stdout
 from itune_core.engine.errors import StoreError
 from itune_core.recipe.kinds import handed_on
 
@@ -81,7 +81,6 @@ def _ready(project: Project, step: str) -> StepNode:
 
 
 def _tokens(project: Project, node: StepNode, limit: int, as_json: bool) -> None:
-    from rich.console import Console
     from rich.text import Text
 
     component: Any = project.component(node)
@@ -89,7 +88,7 @@ def _tokens(project: Project, node: StepNode, limit: int, as_json: bool) -> None
         raise RecipeError("E-INSPECT-003", f"{node.name} is no trainer; --tokens shows what a trainer trains on")
     views = {name: project.flow.input(node.name, name)[0] for name in node.inputs}
     inputs = {name: view.dataset for name, view in views.items()}
-    console = Console(highlight=False)
+    console = stdout()
     for item, spans in islice(component.preview(inputs, _Preview(project)), limit):
         if as_json:
             typer.echo(safe(json.dumps({"id": item, "tokens": spans}, ensure_ascii=False)))

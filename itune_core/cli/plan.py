@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from itune_core.api.records import spelt
 from itune_core.cli.opening import Allow, Overrides, RecipeFile, open_project
-from itune_core.cli.terminal import safe
+from itune_core.cli.terminal import safe, stdout
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,9 +35,7 @@ def command(
         facts = plan_facts(project.plan, states, project.settled())
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
         return
-    from rich.console import Console
-
-    Console(highlight=False).print(plan_table(project.plan, states, project.settled()))
+    stdout().print(plan_table(project.plan, states, project.settled()))
 
 
 def plan_table(
@@ -138,4 +137,13 @@ def _reads(node: StepNode, settled: Mapping[str, Any]) -> str:
         kinds = ", ".join(dict.fromkeys(format)) if isinstance(format, list) else format
         lines += [" in ".join(filter(None, (kinds, encoding)))] if kinds or encoding else []
     lines += [f"model {name}" for name in node.models] + [f"step {name}" for name in node.steps]
-    return "\n".join(lines)
+    return "\n".join(_counted(lines))
+
+
+def _counted(lines: Sequence[str]) -> Iterator[str]:
+    """The lines, those of more than three variants of one step as one: ``model tuned[...], 48 variants``."""
+    alike: dict[str, list[str]] = {}
+    for line in lines:
+        alike.setdefault(re.sub(r"\[.*?\]", "[...]", line), []).append(line)
+    for line, variants in alike.items():
+        yield from [f"{line}, {len(variants)} variants"] if len(variants) > 3 else variants

@@ -14,7 +14,7 @@ from itune_core.api.errors import PluginError
 from itune_core.api.records import Kind
 from itune_core.cli.opening import Allow
 from itune_core.cli.plugins_new import new
-from itune_core.cli.terminal import safe
+from itune_core.cli.terminal import safe, stdout
 from itune_core.plugins import catalog
 from itune_core.plugins.catalog import Entry
 
@@ -165,14 +165,13 @@ def _facts(entry: Entry, loaded: type[Any]) -> dict[str, Any]:
 
 
 def _print_description(entry: Entry, loaded: type[Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from itune_core.cli.typenames import field_type, settings_of
 
     facts = _facts(entry, loaded)
-    console = Console(highlight=False)
+    console = stdout()
     console.print(Text.assemble((entry.label, "bold"), f"  {safe(entry.owner)}\n"))
     console.print(Text(safe(facts["documentation"]) + "\n"), soft_wrap=True)
     for line in _lines(facts):

@@ -160,6 +160,15 @@ class Answers(Evaluator):
         token: Secret | None = Field(None, description="Whom the answers are for.")
 
 
+class Comparison(Evaluator):
+    """An evaluator of several models."""
+
+    inputs = {"records": Input((Kind.PROMPT,))}
+
+    class Config(ComponentConfig):
+        models: list[ModelRef] = Field(description="Who answers.")
+
+
 class Transformers(Backend):
     pass
 
@@ -198,6 +207,7 @@ PUBLISHED: dict[tuple[str, str], type[Any]] = {
     ("trainers", "kto"): Kto,
     ("evaluators", "inference-loss"): Loss,
     ("evaluators", "answers"): Answers,
+    ("evaluators", "comparison"): Comparison,
     ("backends", "transformers"): Transformers,
     ("backends", "openai"): Openai,
     ("extensions", "profile"): Profile,

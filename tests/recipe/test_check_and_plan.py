@@ -206,3 +206,27 @@ matrix: {algorithm: {dpo: {uses: trainers/dpo}, rrhf: {uses: trainers/rrhf}}}
     }
     assert facts["steps"][3]["state"] == "run"
     assert facts["models"]["student"]["with"]["model"] == "m"
+
+
+@pytest.mark.parametrize(
+    ("variants", "shown"),
+    [(3, [f"model sft[round={number}]" for number in range(3)]), (4, ["model sft[...], 4 variants"])],
+)
+def test_many_variants_of_one_step_are_one_line_of_the_table(
+    bench: Any, published: Any, variants: int, shown: list[str]
+) -> None:
+    file = bench.write(f"""
+itune: 1
+name: table
+models: {{student: {{backend: transformers, model: m}}}}
+steps:
+  rows: {{uses: formatters/dolly, with: {{path: dolly.jsonl}}}}
+  sft:  {{uses: trainers/sft, from: rows, with: {{model: student}}, seed: "${{matrix.round}}"}}
+  all:  {{uses: evaluators/comparison, from: rows, with: {{models: [sft]}}}}
+matrix: {{round: {list(range(variants))}}}
+""")
+    plan = compile(file, load=published)
+    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(plan_table(plan))
+    page = console.export_text()
+    assert all(line in page for line in shown)
