@@ -73,6 +73,9 @@ class RowError(ItuneError):
     as failed, with this code and message, and the others go on.
 
     The short form ``RowError("no text in 'output'")`` takes the general code ``E-DATA-001``.
+
+    Attributes:
+        transient: whether the same may succeed at another time: a server was busy, say.
     """
 
     def __init__(
@@ -83,12 +86,16 @@ class RowError(ItuneError):
         where: str | None = None,
         why: str | None = None,
         fix: str | None = None,
+        transient: bool = False,
     ) -> None:
         super().__init__(code, what, where=where, why=why, fix=fix)
+        self.transient = transient
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild_row, (self.what, self.code, self.where, self.why, self.fix)
+        return _rebuild_row, (self.what, self.code, self.where, self.why, self.fix, self.transient)
 
 
-def _rebuild_row(what: str, code: str, where: str | None, why: str | None, fix: str | None) -> RowError:
-    return RowError(what, code, where=where, why=why, fix=fix)
+def _rebuild_row(
+    what: str, code: str, where: str | None, why: str | None, fix: str | None, transient: bool
+) -> RowError:
+    return RowError(what, code, where=where, why=why, fix=fix, transient=transient)

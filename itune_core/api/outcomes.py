@@ -27,16 +27,23 @@ class Drop:
 
 @dataclass(frozen=True)
 class Failed:
-    """This row could not be handled. It is neither kept nor given a default; it counts against ``max_failed``."""
+    """This row could not be handled, or this request not be answered. A row is neither kept nor given a default; it
+    counts against ``max_failed``.
+
+    Attributes:
+        code, message: of the error.
+        transient: whether the same may succeed at another time: a server was busy, say.
+    """
 
     code: str
     message: str
+    transient: bool = False
 
     @classmethod
     def of(cls, error: ItuneError) -> Failed:
         """The ledger's view of an error raised while handling one row."""
         parts = (error.what, error.why)
-        return cls(error.code, ": ".join(part for part in parts if part))
+        return cls(error.code, ": ".join(part for part in parts if part), getattr(error, "transient", False))
 
 
 @dataclass(frozen=True)

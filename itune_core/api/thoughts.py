@@ -65,8 +65,9 @@ def spoken(completion: Completion) -> Completion:
         RowError: ``E-MODEL-020`` it hit ``max_tokens`` within its thought, or a thought has no end. Of a server that
             keeps thoughts to itself, nothing has come then.
     """
-    if completion.finish == "length" and not completion.text and completion.completion_tokens:
-        raise _endless(f"none of its {completion.completion_tokens} tokens is of an answer")
+    counted = completion.prompt_tokens or completion.completion_tokens
+    if completion.finish == "length" and not completion.text and (completion.completion_tokens or not counted):
+        raise _endless(f"none of its {completion.completion_tokens if counted else 'uncounted'} tokens is of an answer")
     return replace(completion, text=thinking(completion.text).answer)
 
 
@@ -75,5 +76,5 @@ def _endless(why: str) -> RowError:
         "the model was still thinking when its answer ended",
         "E-MODEL-020",
         why=why,
-        fix="raise max_tokens, or have the model answer without thinking",
+        fix="raise max_tokens, leave out stop strings that a thought may hold, or have it answer without thinking",
     )

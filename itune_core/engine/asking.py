@@ -29,11 +29,13 @@ class Question:
             It is not the number of the turn: a dialogue that skips one (a better parser asks nothing twice) still finds
             what it was answered in those that follow.
         request: what is asked.
+        asker: the dialogue, to which :func:`drive` hands the reply.
     """
 
     key: str
     repeat: int
     request: Request
+    asker: _Open | None = None
 
 
 Answered = Iterable[tuple[Question, Reply | Failed]]
@@ -45,8 +47,18 @@ one. It is called again, with nothing new, for the others."""
 
 @dataclass(eq=False)
 class _Open:
+    """A dialogue under way.
+
+    Attributes:
+        key, dialogue: of it.
+        new: where its questions go.
+        given_up: whether nobody waits for its end.
+    """
+
     key: str
     dialogue: Generator[Any, Any, Any]
+    new: list[Question]
+    given_up: bool = False
     made: list[Any] = field(default_factory=list)
     asked: Counter[str] = field(default_factory=Counter)
     together: bool = False
@@ -54,25 +66,30 @@ class _Open:
     replies: dict[Question, Reply | Failed] = field(default_factory=dict)
     result: Any = None
 
-    def begin(self) -> list[Question]:
+    def begin(self) -> None:
         """Run to the first questions, or to the end, where there are none."""
-        return self._run(lambda: self.dialogue.send(None))
+        self._run(lambda: self.dialogue.send(None))
 
-    def hear(self, question: Question, reply: Reply | Failed) -> list[Question]:
+    def hear(self, question: Question, reply: Reply | Failed) -> None:
         """Take a reply. With the last of those that were asked together, run to the next questions or to the end."""
+        if self.given_up:
+            return
         self.replies[question] = reply
         if len(self.replies) < len(self.pending):
-            return []
+            return
         replies = [self.replies[asked] for asked in self.pending]
         self.pending, self.replies = [], {}
         if self.together:
-            return self._run(lambda: self.dialogue.send(replies))
+            self._run(lambda: self.dialogue.send(replies))
+            return
         [only] = replies
         if isinstance(only, Failed):
-            return self._run(lambda: self.dialogue.throw(RowError(only.message, only.code)))
-        return self._run(lambda: self.dialogue.send(only))
+            refused = RowError(only.message, only.code, transient=only.transient)
+            self._run(lambda: self.dialogue.throw(refused))
+        else:
+            self._run(lambda: self.dialogue.send(only))
 
-    def _run(self, resume: Callable[[], Any]) -> list[Question]:
+    def _run(self, resume: Callable[[], Any]) -> None:
         try:
             item = resume()
             while not (requests := _requests(item)):
@@ -86,14 +103,14 @@ class _Open:
         else:
             self.together = isinstance(item, list)
             self.pending = [self._question(request) for request in requests]
-        return self.pending
+            self.new += self.pending
 
     def _question(self, request: Request) -> Question:
         if not isinstance(request, Ask) or request.temperature == 0:
-            return Question(self.key, 0, request)  # it has one answer
+            return Question(self.key, 0, request, self)  # it has one answer
         content = fingerprint(request)
         self.asked[content] += 1
-        return Question(self.key, self.asked[content] - 1, request)
+        return Question(self.key, self.asked[content] - 1, request, self)
 
 
 def _requests(item: Any) -> list[Request] | None:
@@ -116,31 +133,30 @@ def drive(
     """
     queue = iter(dialogues)
     opened: deque[_Open] = deque()
-    asking: dict[Question, _Open] = {}
     new: list[Question] = []
-    while True:
-        for key, dialogue in islice(queue, window - len(opened)):
-            opened.append(item := _Open(key, dialogue))
-            asked = item.begin()
-            asking |= dict.fromkeys(asked, item)
-            new += asked
-        if not opened:
-            return
-        if opened[0].pending:
-            replies = list(exchange(new))
-            if not replies:
-                raise RuntimeError(f"{len(asking)} questions are open, and none was answered")
-            new = []
-            for question, reply in replies:
-                if question not in asking:  # of dialogues that were driven before, and given up
-                    continue
-                item = asking.pop(question)
-                asked = item.hear(question, reply)
-                asking |= dict.fromkeys(asked, item)
-                new += asked
-        while opened and not opened[0].pending:
-            done = opened.popleft()
-            yield Finished(done.key, done.made, done.result)
+    try:
+        while True:
+            for key, dialogue in islice(queue, window - len(opened)):
+                opened.append(item := _Open(key, dialogue, new))
+                item.begin()
+            if not opened:
+                return
+            if opened[0].pending:
+                asked = new.copy()
+                new.clear()
+                replies = list(exchange(asked))
+                if not replies:
+                    open_ = sum(len(item.pending) - len(item.replies) for item in opened)
+                    raise RuntimeError(f"{open_} questions are open, and none was answered")
+                for question, reply in replies:
+                    assert question.asker is not None
+                    question.asker.hear(question, reply)  # not always one of ours: a step may drive several at a time
+            while opened and not opened[0].pending:
+                done = opened.popleft()
+                yield Finished(done.key, done.made, done.result)
+    finally:
+        for item in opened:
+            item.given_up = True
 
 
 def at_once(answer: Callable[[Sequence[Question]], Sequence[Reply | Failed]]) -> Exchange:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from itune_core.api.fields import INPUT_FILE
-from itune_core.engine.keys import code_identity, contents, dependencies, settings
+from itune_core.api.fields import FUNCTION, INPUT_FILE
+from itune_core.engine.keys import code_identity, contents, dependencies, function_identity, settings
 from itune_core.plugins import catalog, loader, policy, session
 from itune_core.plugins.catalog import Entry
 
@@ -29,7 +29,7 @@ class Extension:
             "name": self.entry.name,
             "code": code_identity(self.entry),
             **dependencies(self.instance),
-            "config": settings(self.instance.config, {INPUT_FILE: contents(file)})
+            "config": settings(self.instance.config, {INPUT_FILE: contents(file), FUNCTION: function_identity})
             if hasattr(self.instance, "config")
             else {},
         }

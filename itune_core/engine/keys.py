@@ -97,7 +97,8 @@ def key_parts(
         "code": code_identity(entry),
         **dependencies(component),
         "config": settings(
-            component.config, {INPUT_FILE: contents(file), MODEL_REF: model, STEP_REF: step, FUNCTION: _function}
+            component.config,
+            {INPUT_FILE: contents(file), MODEL_REF: model, STEP_REF: step, FUNCTION: function_identity},
         ),
         "inputs": inputs,
         "seed": seed,
@@ -137,7 +138,8 @@ def _version(one: Installed) -> str:
     return f"{one.version} editable {source_digest(modules(one.name, [point.value for point in points]))}"
 
 
-def _function(value: str) -> str:
+def function_identity(value: str) -> str:
+    """What pins a function that a setting names: its name, and the code of the distribution that brings it."""
     return f"{value} of {code_identity(functions.find(value))}"
 
 

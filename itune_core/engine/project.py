@@ -229,7 +229,8 @@ class Project:
         for where in ("model", "revision"):
             del options[where]
         weights = self._weights(name) if backend.needs_weights else backend.served_identity()
-        return digest.of_value([self._entry(name).backend, weights, options])
+        pinned = keys.dependencies(backend)
+        return digest.of_value([self._entry(name).backend, weights, options, *([pinned] if pinned else [])])
 
     def _weights(self, name: str) -> str:
         if name in self.plan.models:

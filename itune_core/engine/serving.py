@@ -6,7 +6,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from queue import Empty, SimpleQueue
@@ -79,17 +79,22 @@ class Serving:
 
     def _await_sent(self) -> None:
         """Have servers send nothing more, and wait until what they were sent came to something."""
-        left = {future for future in self._sent if not future.done()}
-        if left:
+        if self._unanswered():
             for served in self._models.servers:
                 served.backend.drain()
-        with suppress(Empty):
-            while left:
-                left.discard(self._done.get(timeout=BRIEF))
-        if left:
-            self._say(f"waiting for answers on their way, to keep what is paid for: {len(left)}; Ctrl-C ends at once")
-        while left:
-            left.discard(self._done.get())
+        said = False
+        while left := self._unanswered():
+            try:
+                self._done.get(timeout=BRIEF)  # and look again, should a callback be missing
+            except Empty:
+                if not said:
+                    self._say(
+                        f"waiting for answers on their way, to keep what is paid for: {left}; Ctrl-C ends at once"
+                    )
+                said = True
+
+    def _unanswered(self) -> int:
+        return sum(not future.done() for future in self._sent)
 
     def figures(self) -> dict[str, float]:
         """How many answers came in, and a second, how many were recalled and how many failed, by code; and what the
@@ -156,8 +161,7 @@ class Serving:
             self._held[served, type(entry.request)].append(entry)
             return
         self._models.reach(served, self._journal.spent)
-        future = served.backend.submit(entry.request, entry.seed)
-        self._sent[future] = entry
+        self._sent[future := served.backend.submit(entry.request, entry.seed)] = entry
         future.add_done_callback(self._done.put)
 
     def _arrived(self) -> Done:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from random import Random
 from typing import Any
 
 import pytest
@@ -272,3 +273,24 @@ def test_a_repeated_draw_is_another_one_whatever_was_asked_between() -> None:
         list(drive([("a", dialogue(again))], at_once(answer)))
     plain = [("one", 0), ("one", 0), ("greedy", 0), ("one", 1), ("two", 0), ("two", 1), ("greedy", 0)]
     assert seen == {False: plain, True: [*plain[:3], ("complaint", 0), *plain[3:]]}
+
+
+@given(order=st.randoms(use_true_random=False), window=st.integers(1, 5))
+def test_two_loops_over_one_exchange_may_be_read_side_by_side(order: Random, window: int) -> None:
+    """What comes in while one is read may be for the other: a dialogue goes on whoever heard its reply."""
+    waiting: list[Question] = []
+
+    def exchange(questions: Sequence[Question]) -> list[tuple[Question, Reply | Failed]]:
+        waiting.extend(questions)
+        question = waiting.pop(order.randrange(len(waiting)))
+        return [(question, answered(_text(question).upper()))]
+
+    one, other = (drive(((key, chain(key, 2)) for key in keys), exchange, window) for keys in ("abcde", "vwxyz"))
+    pairs = list(zip(one, other, strict=True))
+    assert [(first.key, second.key) for first, second in pairs] == [*zip("abcde", "vwxyz", strict=True)]
+    assert all(
+        finished.made == [f"{finished.key.upper()}0", f"{finished.key.upper()}01"]
+        for pair in pairs
+        for finished in pair
+    )
+    assert not waiting

@@ -39,6 +39,8 @@ def test_a_thought_without_an_end_is_no_answer(text: str) -> None:
 def test_a_server_that_keeps_thoughts_to_itself_has_sent_nothing_when_it_is_cut() -> None:
     with pytest.raises(RowError, match=r"E-MODEL-020[\s\S]*none of its 40 tokens"):
         spoken(Completion("", "length", 9, 40))
+    with pytest.raises(RowError, match=r"E-MODEL-020[\s\S]*none of its uncounted tokens"):
+        spoken(Completion("", "length", 0, 0))
     for silent in (Completion("", "stop", 9, 1), Completion("", "length", 9, 0), Completion("\n", "length", 9, 40)):
         assert spoken(silent) == silent
 

@@ -341,6 +341,20 @@ def test_dialogues_that_were_given_up_do_not_disturb_those_that_follow(journal: 
     assert _texts(_serving(journal, server=Server()).exchange([Question("b", 0, _ask("b"))])) == {"b": "B"}
 
 
+def test_an_interruption_before_anybody_listens_to_a_request_does_not_hang_the_end(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server()
+    serving = _serving(journal, server=server)
+    monkeypatch.setattr(Future, "add_done_callback", lambda *_: _interrupt())
+    with pytest.raises(KeyboardInterrupt):
+        serving.exchange([Question("a", 0, _ask("a"))])
+    monkeypatch.undo()
+    Timer(0.05, server.reply, [0]).start()
+    serving.close()
+    assert _texts(_serving(journal, server=Server()).exchange([Question("a", 0, _ask("a"))])) == {"a": "A"}
+
+
 def test_what_was_spent_is_known_in_the_next_run(journal: Journal) -> None:
     server = Server()
     serving = _serving(journal, server=server)

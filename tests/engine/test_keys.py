@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import Field
 
-from itune_core.api import ComponentConfig, Filter, InputFile, ModelRef, Runtime, Secret, StepRef
+from itune_core.api import ComponentConfig, Filter, Function, InputFile, ModelRef, Runtime, Secret, StepRef
 from itune_core.engine import digest
 from itune_core.engine.extensions import Extension
 from itune_core.engine.keys import code_identity, dependencies, difference, key_parts, settings
@@ -157,6 +157,7 @@ class Masks:
 
     class Config(ComponentConfig):
         names: InputFile = Field(description="What is masked.")
+        by: Function = Field("itune_core.api:thinking", description="How.")
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -165,7 +166,9 @@ class Masks:
         return ("acme-analyser",)
 
 
-def test_an_extension_counts_by_its_files_content_and_by_what_it_depends_on(tmp_path: Path) -> None:
+def test_an_extension_counts_by_what_its_settings_name_and_by_what_it_depends_on(
+    tmp_path: Path,
+) -> None:
     def part(folder: str) -> Mapping[str, Any]:
         (tmp_path / folder).mkdir(exist_ok=True)
         (tmp_path / folder / "names").write_text("Anna\n")
@@ -173,6 +176,7 @@ def test_an_extension_counts_by_its_files_content_and_by_what_it_depends_on(tmp_
         return extension.key_part(digest.of_file)
 
     assert part("here") == part("there")
+    assert part("here")["config"]["by"].startswith("itune_core.api:thinking of itune-core")
     assert part("here")["depends_on"] == {"acme-analyser": "not installed"}
     assert "depends_on" not in Extension(ENTRY, object()).key_part(digest.of_file)
 

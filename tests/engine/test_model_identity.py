@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from pydantic import Field
 
 from itune_core.api import Backend, InputFile
@@ -18,6 +20,10 @@ class FromFile(Backend):
     """Answers from a file. Source: this test."""
 
     needs_weights = False
+    needed: tuple[str, ...] = ()
+
+    def depends_on(self) -> Sequence[str]:
+        return self.needed
 
     class Config(Backend.Config):
         answers: InputFile = Field(description="The answers.")
@@ -40,3 +46,9 @@ def test_a_file_that_a_backend_reads_counts_by_its_content_and_not_by_its_place(
     here = identity(tmp_path / "here", "yes")
     assert identity(tmp_path / "moved", "yes") == here
     assert identity(tmp_path / "changed", "no") != here
+
+
+def test_what_its_answers_depend_on_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = identity(tmp_path / "before", "yes")
+    monkeypatch.setattr(FromFile, "needed", ("an-absent-tokenizer",))
+    assert identity(tmp_path / "after", "yes") != before

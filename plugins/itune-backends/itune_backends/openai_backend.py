@@ -42,8 +42,9 @@ class OpenAI(Backend):
     sent again, after a pause that grows by chance or that the server names; a request of which no try comes to anything
     fails by itself (``E-BACKEND-026``), and so does one that the server will not answer (``E-BACKEND-025``) or whose
     answer is withheld (``E-BACKEND-027``). A wrong key, model or address (``E-BACKEND-021``, ``E-BACKEND-022``), a
-    server that is not there (``E-BACKEND-033``) or whose certificate is refused (``E-BACKEND-038``), and a budget that
-    is spent (``E-BACKEND-023``) end the step: what was answered is kept.
+    server that is not there (``E-BACKEND-033``) or whose certificate is refused (``E-BACKEND-038``), a proxy that lets
+    nobody through (``E-BACKEND-039``), and a budget that is spent (``E-BACKEND-023``) end the step: what was answered
+    is kept.
 
     What pins a served model is its name, its ``revision`` and its ``identity``, else the address that it is served at.
     Seeds are sent; whether the same seed gives the same answer again is for the server to keep.
@@ -136,7 +137,8 @@ class OpenAI(Backend):
 
         Raises:
             ModelError: ``E-BACKEND-020`` there is no key where `api_key` says; ``E-BACKEND-038`` the certificates that
-                ``SSL_CERT_FILE`` names cannot be read.
+                ``SSL_CERT_FILE`` or ``SSL_CERT_DIR`` names cannot be read; ``E-BACKEND-039`` the proxy that the
+                environment names cannot be used.
         """
         from itune_backends.remote.admission import Admission
         from itune_backends.remote.batches import Batches
@@ -182,7 +184,8 @@ class OpenAI(Backend):
 
     def figures(self) -> Mapping[str, float]:
         """Requests sent and sent again, faults by kind, tokens, cost, and how many requests the server takes at once;
-        ``uncounted``: answers for which it did not say how many tokens they were."""
+        ``uncounted``: answers for which it did not say how many tokens they were; ``batches_passed_over``: batches of
+        earlier runs whose files cannot be read any more."""
         if self._client is None:
             return {}
         spent, cost = self._spending.now, self._spending.cost

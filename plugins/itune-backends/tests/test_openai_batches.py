@@ -95,13 +95,12 @@ def test_lines_and_looks_that_fail_are_tried_again(batched: Opening, mock_llm: C
 def test_a_line_that_keeps_failing_fails_with_what_happened(batched: Opening, mock_llm: Callable[..., MockLLM]) -> None:
     server = mock_llm(answers=[{"match": "number 3:", "answer": "x"}], faults={})
     backend = batched(server)
-    spoilt = [{"choices": []}, {"choices": []}]
-    real = backend._client.counted  # type: ignore[union-attr]
+    real = backend._client.used  # type: ignore[union-attr]
 
-    def counted(body: Any, read: Any, tokens: float = 0.0) -> Any:
-        return real(spoilt[0] if body["choices"][0]["message"]["content"] == "x" else body, read, tokens)
+    def used(body: Any, read: Any) -> Any:
+        return real({"choices": []} if body["choices"][0]["message"]["content"] == "x" else body, read)
 
-    backend._client.counted = counted  # type: ignore[union-attr,method-assign,assignment]
+    backend._client.used = used  # type: ignore[union-attr,method-assign,assignment]
     replies = answered(backend, range(5))
     assert [type(reply) for reply in replies] == [Answer, Answer, Answer, Failed, Answer]
     assert replies[3].code == "E-BACKEND-026"
@@ -166,13 +165,13 @@ def test_two_who_wait_for_a_line_that_is_of_no_use_both_ask_anew(
     batched: Opening, mock_llm: Callable[..., MockLLM]
 ) -> None:
     backend = batched(mock_llm())
-    real, read_before = backend._client.counted, []  # type: ignore[union-attr]
+    real, read_before = backend._client.used, []  # type: ignore[union-attr]
 
-    def counted(body: Any, read: Any, tokens: float = 0.0) -> Any:
+    def used(body: Any, read: Any) -> Any:
         read_before.append(body)
-        return real(body if len(read_before) > 2 else {"choices": []}, read, tokens)
+        return real(body if len(read_before) > 2 else {"choices": []}, read)
 
-    backend._client.counted = counted  # type: ignore[union-attr,method-assign,assignment]
+    backend._client.used = used  # type: ignore[union-attr,method-assign,assignment]
     futures = [backend.submit(ask(), 1) for _ in range(2)]
     assert [type(future.result(timeout=30)) for future in futures] == [Answer, Answer]
 
@@ -243,5 +242,117 @@ def test_files_are_read_by_lines_of_which_none_is_too_long(
     assert batches(server) == 1
     failed = backend.submit(ask(9, max_tokens=30_000), 9).result(timeout=30)
     assert isinstance(failed, Failed)
-    assert failed.code == "E-BACKEND-026"
-    assert "body over" in failed.message
+    assert (failed.code, "too long" in failed.message) == ("E-BACKEND-026", True)
+    assert batches(server) == 2  # it is not asked for again
+    assert answered(batched(server), range(8, 9)) == replies[8:]  # nor in the way of others, in a later run
+    [new] = answered(batched(server), range(10, 11))
+    assert isinstance(new, Answer)
+    assert batches(server) == 3
+
+
+def delete(server: MockLLM, file: str) -> None:
+    head = {"Authorization": f"Bearer {server.token}"}
+    httpx.delete(f"{server.base_url}/files/{file}", headers=head).raise_for_status()
+
+
+def listed(server: MockLLM) -> list[dict[str, Any]]:
+    """Batches, newest first."""
+    found = httpx.get(f"{server.base_url}/batches", headers={"Authorization": f"Bearer {server.token}"}).json()["data"]
+    assert isinstance(found, list)
+    return found
+
+
+def downloads(server: MockLLM) -> int:
+    return server.stats()["by_path"].get("GET /v1/files/{}/content", 0)
+
+
+def test_an_old_batch_whose_answers_are_gone_is_passed_over(batched: Opening, mock_llm: Callable[..., MockLLM]) -> None:
+    server = mock_llm()
+    answered(batched(server), range(2))
+    delete(server, listed(server)[0]["output_file_id"])
+    backend = batched(server)
+    assert all(isinstance(reply, Answer) for reply in answered(backend, range(1, 4)))
+    assert all(isinstance(reply, Answer) for reply in answered(backend, range(4, 5)))
+    assert backend.figures()["batches_passed_over"] == 1
+    assert batches(server) == 3
+
+
+def test_a_batch_at_work_whose_requests_are_gone_is_passed_over(
+    batched: Opening, mock_llm: Callable[..., MockLLM]
+) -> None:
+    server = mock_llm(batch_ms=1500)
+    killed = batched(server)
+    killed.submit(ask(1), 1)
+    while not batches(server):
+        time.sleep(0.02)
+    killed.close()
+    delete(server, listed(server)[0]["input_file_id"])
+    backend = batched(server)
+    assert all(isinstance(reply, Answer) for reply in answered(backend, range(2, 4)))
+    assert backend.figures()["batches_passed_over"] == 1
+
+
+def test_lines_whose_file_cannot_be_read_fail_and_those_of_other_batches_are_answered(
+    batched: Opening, mock_llm: Callable[..., MockLLM], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("itune_backends.remote.batches.BYTES", 1)  # a batch for each request
+    server = mock_llm(batch_ms=500)
+    backend = batched(server)
+    batch_server = backend._batches._server  # type: ignore[union-attr]
+    look, lost = batch_server.look, set()
+
+    async def losing(number: str) -> Any:
+        if not lost:  # the first to be looked at, while the others are at work
+            lost.add(number)
+        return {"id": number, "status": "completed", "output_file_id": "?"} if number in lost else await look(number)
+
+    monkeypatch.setattr(batch_server, "look", losing)
+    replies = answered(backend, range(3))
+    [failed] = [reply for reply in replies if not isinstance(reply, Answer)]
+    assert isinstance(failed, Failed)
+    assert (failed.code, "404" in failed.message) == ("E-BACKEND-026", True)
+    assert batches(server) == 3
+
+
+def test_those_who_share_a_line_pay_once(batched: Opening, mock_llm: Callable[..., MockLLM]) -> None:
+    server = mock_llm(answers=[{"match": "blue", "answer": {"Yes": 0.5, "No": 0.3, "Maybe": 0.2}}])
+    backend = batched(server)
+    options = (["Yes", "No"], ["No", "Maybe"], ["Yes", "Maybe"])
+    futures = [backend.submit(Choices("mock", ask().messages, each), 0) for each in options]
+    assert all(isinstance(future.result(timeout=30), OptionLogProbs) for future in futures)
+    assert server.stats()["questions"] == 1
+    assert backend.charged() == Spent(server.stats()["prompt_tokens"], server.stats()["completion_tokens"])
+
+
+def test_an_old_answer_is_charged_where_it_is_of_use(batched: Opening, mock_llm: Callable[..., MockLLM]) -> None:
+    """Of no use, it would be charged in every run that looks at it."""
+    server = mock_llm(answers=[{"match": "blue", "answer": {"Yes": 0.6, "No": 0.4}}])
+
+    def charged(*options: str) -> tuple[Spent, Spent, Any]:
+        backend, before = batched(server), server.stats()
+        reply = backend.submit(Choices("mock", ask().messages, options), 0).result(timeout=30)
+        asked = (server.stats()[name] - before[name] for name in ("prompt_tokens", "completion_tokens"))
+        return backend.charged(), Spent(*asked), reply
+
+    once, asked, _ = charged("Yes", "No")
+    assert once == asked != Spent()
+    assert charged("No", "Yes")[:2] == (once, Spent())  # taken from the first run's batch
+    for _ in range(2):
+        counted, asked, reply = charged("Yes", "Green")
+        assert (counted, reply.code) == (asked, "E-BACKEND-028")
+        assert asked != Spent()
+
+
+def test_what_batches_hold_is_downloaded_once_and_found_by_later_questions(
+    batched: Opening, mock_llm: Callable[..., MockLLM]
+) -> None:
+    server = mock_llm()
+    first = batched(server)
+    replies = [answered(first, range(number, number + 2)) for number in (0, 2, 4)]
+    assert downloads(server) == 3  # each its own
+    again = batched(server)
+    assert answered(again, range(6, 7)) != []  # looks for it in all three
+    assert downloads(server) == 7
+    assert [answered(again, range(number, number + 2)) for number in (4, 0)] == [replies[2], replies[0]]
+    assert downloads(server) == 9
+    assert batches(server) == 4

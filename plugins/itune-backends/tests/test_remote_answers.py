@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itune_backends.remote import answers, likelihoods, wire
+from itune_backends.remote.complaints import hints, said
 from itune_backends.remote.dialect import Dialect
 from itune_backends.remote.faults import Fault, Refusal, check, json_object
-from itune_backends.remote.key import Key
-from itune_core.api import Ask, Choices, Embed, ItuneError, LogProbs, ModelError, RowError, Spent, message
+from itune_core.api import Ask, Choices, Embed, LogProbs, ModelError, RowError, Spent, message
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 ASK = Ask("m", [message("user", "Why?")])
@@ -33,7 +33,7 @@ def tops(entries: dict[str, float | None], **usage: int) -> dict[str, Any]:
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 529])
 def test_what_may_pass_is_tried_again(status: int) -> None:
     with pytest.raises(Fault) as caught:
-        check(status, {"retry-after": "7"}, b"")
+        check(status, {"retry-after": "7"}, b"", set())
     assert caught.value.after == 7
     assert caught.value.busy == (status in (429, 503))
 
@@ -53,7 +53,7 @@ def test_what_may_pass_is_tried_again(status: int) -> None:
 )
 def test_how_long_to_wait_is_read_as_seconds_or_as_a_date(written: str, seconds: float | None) -> None:
     with pytest.raises(Fault) as caught:
-        check(429, {"retry-after": written}, b"", now=NOW)
+        check(429, {"retry-after": written}, b"", set(), now=NOW)
     assert caught.value.after == seconds
 
 
@@ -69,8 +69,8 @@ def test_half_a_character_at_the_end_of_an_answer_can_be_stored() -> None:
 @pytest.mark.parametrize("status", [400, 413, 415, 422])
 def test_a_request_that_is_refused_says_why(status: int) -> None:
     with pytest.raises(Refusal) as caught:
-        check(status, {}, b'{"error": {"message": "too\\n long"}}')
-    assert (caught.value.status, caught.value.said) == (status, "too long")
+        check(status, {}, b'{"error": {"message": "too\\n long"}}', {"grammar"})
+    assert (caught.value.status, caught.value.said, caught.value.hints) == (status, "too long", {"grammar"})
 
 
 @pytest.mark.parametrize(
@@ -78,14 +78,29 @@ def test_a_request_that_is_refused_says_why(status: int) -> None:
 )
 def test_what_holds_for_all_requests_ends_the_step(status: int, code: int) -> None:
     with pytest.raises(ModelError) as caught:
-        check(status, {"location": "https://elsewhere/v1"}, b"no")
+        check(status, {"location": "https://elsewhere/v1"}, b"no", set())
     assert caught.value.code == f"E-BACKEND-{code:03}"
     assert ("elsewhere" in caught.value.what) == (status < 400)
 
 
 def test_no_money_left_is_not_tried_again() -> None:
+    body = b'{"error": {"code": "insufficient_quota", "message": "You exceeded your current quota"}}'
     with pytest.raises(ModelError, match="E-BACKEND-021"):
-        check(429, {}, b'{"error": {"code": "insufficient_quota", "message": "You exceeded your current quota"}}')
+        check(429, {}, body, hints(body))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"])
+def test_what_is_not_utf_8_is_not_repeated(encoding: str) -> None:
+    """The key would not be found in it."""
+    assert said('{"message": "sk-0123456789 schön"}'.encode("utf-8-sig")) == "sk-0123456789 schön"
+    assert said('{"message": "sk-0123456789 schön"}'.encode(encoding)) == ""
+    assert said("sk-0123456789".encode("utf-16-le")) == ""  # which is UTF-8, too
+
+
+def test_what_is_learnt_is_learnt_from_what_the_server_says_not_from_what_it_repeats() -> None:
+    repeats = {"error": {"message": "Too long."}, "input": {"response_format": "json_schema"}}
+    assert hints(json.dumps(repeats).encode()) == set()
+    assert hints(b'{"detail": "no GRAMMAR here"}') == {"grammar"}
 
 
 @pytest.mark.parametrize(
@@ -136,6 +151,20 @@ def test_a_stop_string_that_a_server_leaves_in_is_cut_off() -> None:
     stopped = Ask("m", ASK.messages, stop=["\n\n", "END"])
     [said_] = answers.answer(body("One. END\n\nTwo.", "length"), stopped).completions
     assert (said_.text, said_.finish) == ("One. ", "stop")
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("<think>\nOne. END\n</think>Two. END Three.", "<think>\nOne. END\n</think>Two. "),
+        ("One. END</think>Two. END Three.", "One. END</think>Two. "),
+        ("<think>One. END", "<think>One. END"),
+        ("One. <think> END </think>", "One. <think> "),
+    ],
+)
+def test_a_stop_string_within_a_thought_ends_nothing(text: str, kept: str) -> None:
+    [said_] = answers.answer(body(text, "stop"), Ask("m", ASK.messages, stop=["END"])).completions
+    assert said_.text == kept
 
 
 @pytest.mark.parametrize(
@@ -275,34 +304,15 @@ def test_a_server_is_not_offered_twice_what_it_does_not_take() -> None:
     one, other = ({"type": "json_schema", "json_schema": {"schema": {"title": title}}} for title in "AB")
     asked = {"messages": [], "max_tokens": 5, "response_format": one}
     assert dialect.spoken(asked) == asked
-    assert not dialect.learns(asked, asked, "the prompt is too long")
-    assert dialect.learns(asked, asked, "Unsupported parameter: use 'max_completion_tokens' instead.")
+    assert not dialect.learns(asked, asked, hints(b"the prompt is too long"))
+    assert dialect.learns(asked, asked, hints(b"Unsupported parameter: use 'max_completion_tokens' instead."))
     spoken = dialect.spoken(asked)
     assert spoken == {"messages": [], "max_completion_tokens": 5, "response_format": one}
-    assert dialect.learns(asked, asked, "whatever")  # it was put before that was learnt
-    assert dialect.learns(asked, spoken, "Invalid schema for response_format 'answer'")
+    assert dialect.learns(asked, asked, set())  # it was put before that was learnt
+    assert dialect.learns(asked, spoken, hints(b"Invalid schema for response_format 'answer'"))
     assert dialect.spoken(asked) == {"messages": [], "max_completion_tokens": 5}
     assert "response_format" in dialect.spoken({**asked, "response_format": other})
     assert dialect.spoken({"input": ["text"], "max_tokens": 1}) == {"input": ["text"], "max_tokens": 1}
-
-
-def test_a_key_is_read_and_shows_itself_to_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    monkeypatch.setenv("SOME_KEY", " secret-1 \n")
-    (tmp_path / "key").write_text("secret-2\n")
-    for written, held in (("env:SOME_KEY", "secret-1"), (f"file:{tmp_path}/key", "secret-2")):
-        key = Key(written)
-        assert key.header() == f"Bearer {held}"
-        assert held not in repr(key)
-        assert key.hidden(f"wrong key: {held}!") == "wrong key: [key]!"
-
-
-@pytest.mark.parametrize("written", ["env:NOT_SET", "file:/nowhere/key", "env:EMPTY", "env:TWO", "env:WIDE", "sk-open"])
-def test_what_cannot_be_a_key_is_said_without_it(written: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"EMPTY": " ", "TWO": "sk-open sk-open", "WIDE": "sk-opeñ"}.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(ItuneError, match="E-BACKEND-020") as caught:
-        Key(written)
-    assert "sk-" not in str(caught.value)
 
 
 def test_log_probabilities_are_asked_for_as_servers_know_them() -> None:

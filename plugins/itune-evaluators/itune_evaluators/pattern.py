@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from itune_core.api import Answer, Ask, Evaluator, Input, Kind, Record, RowError
+from itune_core.api import Answer, Ask, Evaluator, Input, Kind, Record, RowError, spoken
 from itune_evaluators.intervals import wilson
 
 SECONDS = 2.0
@@ -23,6 +23,9 @@ class Pattern(Evaluator):
     flags inside it: ``(?i)``, ``(?s)``. Syntax is that of Python's ``re``, with the additions of the `regex` package,
     which is used because its searches can be stopped: an answer that takes longer than two seconds fails with
     ``E-EVAL-002``; it neither hangs the run nor counts as a miss.
+
+    What a reasoning model thinks first is not searched, and is no part of the answer; a thought without an end fails
+    (``E-MODEL-020``).
 
     Figures of a model: ``share``; ``share_low`` and ``share_high``, its 95 % Wilson interval; ``matched`` of
     ``examples``; and ``unfinished``, how many answers hit ``max_tokens``. Those are searched like any other: a pattern
@@ -67,7 +70,7 @@ class Pattern(Evaluator):
             ``answer``, ``matched``, and ``finish``: ``stop`` or ``length``.
 
         Raises:
-            RowError: ``E-EVAL-002`` the search did not end in time.
+            RowError: ``E-EVAL-002`` the search did not end in time; ``E-MODEL-020`` a thought has no end.
         """
         settings = self.config
         reply: Answer = yield Ask(
@@ -78,16 +81,17 @@ class Pattern(Evaluator):
             top_p=settings.top_p,
             stop=tuple(settings.stop),
         )
+        said = spoken(*reply.completions)
         try:
-            found = self._expression.search(reply.text, timeout=SECONDS)
+            found = self._expression.search(said.text, timeout=SECONDS)
         except TimeoutError as error:
             raise RowError(
-                f"searching an answer of {len(reply.text)} characters took longer than {SECONDS:g} s",
+                f"searching an answer of {len(said.text)} characters took longer than {SECONDS:g} s",
                 "E-EVAL-002",
                 why="the pattern backtracks: nested repetitions such as (a+)+ try every way to split the text",
                 fix="rewrite the pattern so that each character can be matched in one way only",
             ) from error
-        return {"answer": reply.text, "matched": found is not None, "finish": reply.completions[0].finish}
+        return {"answer": said.text, "matched": found is not None, "finish": said.finish}
 
     def summarise(self, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, float]:
         """The figures of one model."""

@@ -28,7 +28,12 @@ def evaluate(answers: Mapping[str, str], folder: Path, *, cut: tuple[str, ...] =
 
 
 def test_the_share_of_answers_that_match(tmp_path: Path) -> None:
-    answers = {"a": "Short answer: no.", "b": "No.", "c": "short answer: yes", "d": "Well. Short answer: no"}
+    answers = {
+        "a": "<think>Yes? No.</think>Short answer: no.",
+        "b": "No.",
+        "c": "short answer: yes",
+        "d": "Well. Short answer: no",
+    }
     result = evaluate(answers, tmp_path, pattern=r"\A(?i:short answer):", cut=("d",))
     assert result.metrics["m"] == pytest.approx(
         # Wilson, z = 1.95996: middle (0.5 + z2/8) / (1 + z2/4) = 0.5, half z sqrt((0.25 + z2/16) / 4) / (1 + z2/4).

@@ -55,10 +55,10 @@ class EvolElimination(Filter):
       `judge` the rule is left out.
 
     The question to the judge is a Jinja file of this package, over `parent` and `evolved`; `prompt` names another. The
-    answer begins with ``equal`` or ``different``; any other fails the record (``E-FILTER-021``), and so does a thought,
-    for which there is no room (``E-MODEL-020``). So does a parent that a rule needs and that is in neither input
-    (``E-FILTER-020``), and a prompt that cannot be rendered (``E-DATA-033``, ``E-DATA-034``, ``E-DATA-036``); one that
-    cannot be used at all is an error (``E-DATA-035``).
+    answer begins with ``equal`` or ``different``; any other fails the record (``E-FILTER-021``), and so does a thought
+    that is longer than `verdict_tokens` (``E-MODEL-020``). So does a parent that a rule needs and that is in neither
+    input (``E-FILTER-020``), and a prompt that cannot be rendered (``E-DATA-033``, ``E-DATA-034``, ``E-DATA-036``); one
+    that cannot be used at all is an error (``E-DATA-035``).
 
     Source: WizardLM, arXiv:2304.12244, section 3.2; its published code has no elimination. The lists are this package's
     own.
@@ -72,6 +72,9 @@ class EvolElimination(Filter):
     class Config(ComponentConfig):
         judge: ModelRef | None = Field(
             None, description="The model that is asked whether an instruction asks for more than its parent."
+        )
+        verdict_tokens: int = Field(
+            8, ge=1, description="Most new tokens of the judge's answer; one that thinks first needs more."
         )
         prompt: InputFile | None = Field(
             None, description="A Jinja file with the question, in the place of the built-in one."
@@ -107,7 +110,7 @@ class EvolElimination(Filter):
         if asked is not None:
             for name, parent in zip(known.names, known.all(), strict=True):
                 messages = asked.turns(parent=parent.prompt, evolved=evolved)
-                answered: Answer = yield Ask(self.config.judge, messages, max_tokens=8)
+                answered: Answer = yield Ask(self.config.judge, messages, max_tokens=self.config.verdict_tokens)
                 if judged_equal(spoken(*answered.completions).text):
                     return Drop("no-information-gain", f"{self.config.judge} calls it equal to {name}")
         return Keep()

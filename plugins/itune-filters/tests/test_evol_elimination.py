@@ -140,7 +140,7 @@ def test_the_judge_is_asked_about_both_instructions(verdict: Any) -> None:
     found = verdict(GOOD, "A medlar.", judge="teacher", reply=reply)
     assert found == Drop("no-information-gain", "teacher calls it equal to seed")
     [request] = asked
-    assert (request.model, request.temperature) == ("teacher", 0)
+    assert (request.model, request.temperature, request.max_tokens) == ("teacher", 0, 8)
     text = request.messages[-1]["content"]
     assert text.index(SEED) < text.index(GOOD)
     assert "quince" not in text
@@ -169,6 +169,15 @@ def test_a_judge_that_does_not_answer_fails_the_record(verdict: Any) -> None:
     assert verdict(GOOD, "A medlar.", judge="teacher", reply=lambda _: Failed("E-TEST", "gone")) == Failed(
         "E-TEST", "gone"
     )
+
+
+def test_a_judge_that_thinks_first_gets_room_for_it(verdict: Any) -> None:
+    def reply(request: Request) -> Answer:
+        assert isinstance(request, Ask)
+        return Answer([Completion("<think>One asks for a place.</think>different"[: request.max_tokens], "stop", 9, 9)])
+
+    assert verdict(GOOD, "A medlar.", judge="teacher", reply=reply).code == "E-MODEL-020"
+    assert verdict(GOOD, "A medlar.", judge="teacher", reply=reply, verdict_tokens=512) == Keep()
 
 
 def test_cheap_rules_come_first(verdict: Any) -> None:

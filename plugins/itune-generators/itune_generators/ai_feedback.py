@@ -33,21 +33,17 @@ from itune_core.api import (
 )
 from itune_generators.asking.line_sets import line_set
 from itune_generators.asking.prompting import Prompted
-from itune_generators.asking.together import complete, together
+from itune_generators.asking.together import all_or_first_failure, together
 from itune_generators.feedback.answers import DRAWN, GIVEN, Pair, PairSettings, Turns, pairs
 from itune_generators.feedback.orders import Look, averaged, clamped
 from itune_generators.feedback.preferring import of_pair, preferred, raise_first
-from itune_generators.reading.speech import only
+from itune_generators.reading.speech import answer_alone
 from itune_generators.recording.figures import reported
 
 NAME = "ai_feedback"
 
 OPTIONS = ("1", "2")
 """What the judge begins its answer with: the number that the better answer is shown under."""
-
-
-THOUGHT = 256
-"""Most new tokens of what the judge writes before it compares."""
 
 
 class AiFeedback(Prompted, Generator):
@@ -64,8 +60,9 @@ class AiFeedback(Prompted, Generator):
     the file for each record, the judge compares by each of them, and the label is the mean over all: the labels of
     Constitutional AI. ``meta`` has, for each pair, ``{"ai_feedback": {"judge": its name, "looks": by principle P("1")
     in each of the two orders, "position_bias": mean P("1") - 0.5, "mass": least probability of both options together,
-    "principles": those drawn}, "pair": {"models": who wrote chosen and rejected, if the record says so}}``, and the
-    progress at the end of the step the means of bias and mass. A small mass is a judge that would rather have said
+    "principles": those drawn}, "pair": {"models": who wrote chosen and rejected, if the record says so}}``. The
+    progress at the end of the step has the means of bias and mass: of each record over its preferences, and then over
+    the records, so that a ranking of many answers counts as one. A small mass is a judge that would rather have said
     something else.
 
     With `thought` the judge first compares the two in writing, in each order and by each principle, and is shown that
@@ -104,8 +101,11 @@ class AiFeedback(Prompted, Generator):
             None, description="A text file of principles to compare by, one a line. Unset: by how good they are."
         )
         drawn: int = Field(1, ge=1, description="Principles to draw for each record; labels are averaged over them.")
-        thought: bool = Field(
-            False, description="Have the judge compare in writing first, at most 256 tokens; labels lie in [0.4, 0.6]."
+        thought: bool = Field(False, description="Have the judge compare in writing first; labels lie in [0.4, 0.6].")
+        thought_tokens: int = Field(
+            256,
+            ge=1,
+            description="Most new tokens of that; a judge that thinks by itself before it writes needs more.",
         )
         prompts: dict[Literal["compare", "think"], InputFile] = Field(
             {}, description="Jinja files in the place of the built-in questions."
@@ -144,7 +144,7 @@ class AiFeedback(Prompted, Generator):
         left_out, made = [*found.left_out], 0
         failed: list[Failed] = []
         for pair, asked in zip(found.compared, questions, strict=True):
-            weighed = complete([*islice(said, len(asked))])
+            weighed = all_or_first_failure([*islice(said, len(asked))])
             if isinstance(weighed, Failed):
                 failed.append(of_pair(weighed, pair))
                 continue
@@ -186,8 +186,8 @@ class AiFeedback(Prompted, Generator):
         settings = self.config
         thought = None
         if settings.thought:
-            written = only((yield Ask(settings.judge, self.asked("think", **values), max_tokens=THOUGHT)))
-            thought = written.text.strip()
+            answer = yield Ask(settings.judge, self.asked("think", **values), max_tokens=settings.thought_tokens)
+            thought = answer_alone(answer).text.strip()
             if not thought:
                 raise RowError(
                     "the judge wrote nothing where it was asked to think",

@@ -34,7 +34,7 @@ from itune_generators.asking.together import succeeded, together
 from itune_generators.feedback.aggregation import mean_rating, shuffled, unshuffled
 from itune_generators.feedback.answers import text, unusable
 from itune_generators.feedback.forms import Critique, Rated, RatedIfApplicable, number, ratings_of
-from itune_generators.reading.speech import only
+from itune_generators.reading.speech import answer_alone
 from itune_generators.recording.carrying import CARRIED
 
 NAME = "ai_feedback_aspects"
@@ -212,7 +212,7 @@ class AiFeedbackAspects(Prompted, Generator):
                 left_out.append(Rejected("no-answer", f"of {responder.model}: {reply.code}: {reply.message}"))
                 continue
             try:
-                completion = only(reply)
+                completion = answer_alone(reply)
                 turn = message("assistant", completion.text)
             except RowError as error:  # a NUL character, say: the others are still good
                 failure = failure or Failed.of(error)
@@ -224,7 +224,7 @@ class AiFeedbackAspects(Prompted, Generator):
                 continue
             candidates.append({"completion": [turn], "model": responder.model, "system": responder.system})
         if failure and len(candidates) < 2:
-            raise RowError(failure.message, failure.code)
+            raise RowError(failure.message, failure.code, transient=failure.transient)
         return candidates, left_out
 
     def _rate(self, record: Record, aspect: Aspect, answers: Sequence[str]) -> PyGenerator[Ask, Answer, Any]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from itune_core.api import (
+    Answer,
     Ask,
     ComponentConfig,
     Drop,
@@ -125,7 +126,7 @@ class AiFeedbackNoisy(Prompted, Generator):
             drawn.append((number, rng.sample((0, 1), 2), flipped(settings.flip_rate, rng)))
         said = yield from together(
             [
-                structured(self._question(record["prompt"], pair, number, shown), Preferred, language=settings.language)
+                self._asked_of(number, record["prompt"], pair, shown)
                 for pair, (number, shown, _) in zip(found.compared, drawn, strict=True)
             ]
         )
@@ -148,8 +149,13 @@ class AiFeedbackNoisy(Prompted, Generator):
         raise_first(failed, of=len(found.compared))
         return None
 
-    def _question(self, prompt: Turns, pair: Pair, number: int, shown: Sequence[int]) -> Ask:
-        annotator = self.config.annotators[number]
+    def _asked_of(
+        self, number: int, prompt: Turns, pair: Pair, shown: Sequence[int]
+    ) -> PyGenerator[Ask, Answer, Preferred]:
+        """What this annotator says of one pair."""
+        settings = self.config
+        annotator = settings.annotators[number]
         first, second = (pair.texts[place] for place in shown)
         asked = self.asked(annotator.wording, prompt=prompt, first=first, second=second)
-        return Ask(annotator.model, asked, max_tokens=self.config.verdict_tokens, temperature=annotator.temperature)
+        question = Ask(annotator.model, asked, max_tokens=settings.verdict_tokens, temperature=annotator.temperature)
+        return (yield from structured(question, Preferred, language=settings.language))

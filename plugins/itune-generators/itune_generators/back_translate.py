@@ -27,7 +27,7 @@ from itune_core.api import (
 from itune_generators.asking.prompting import Prompted, PromptedConfig
 from itune_generators.reading.instructions import instruction
 from itune_generators.reading.quoting import quotes
-from itune_generators.reading.speech import only
+from itune_generators.reading.speech import answer_alone
 from itune_generators.recording.carrying import carried
 
 
@@ -88,7 +88,7 @@ class BackTranslate(Prompted, Generator):
             temperature=settings.temperature,
             top_p=settings.top_p,
         )
-        completion = only(answer)
+        completion = answer_alone(answer)
         if completion.finish == "length":
             return Drop("unfinished", f"it hit max_tokens ({settings.max_tokens})")
         found = instruction(completion.text)

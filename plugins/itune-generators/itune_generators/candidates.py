@@ -85,14 +85,14 @@ class Candidates(Generator):
             reason, why = None, f"draw {number}"
             try:
                 text = spoken(completion).text
-                if not text.strip():
-                    reason = "empty-answer"
-                elif completion.finish == "length" and settings.unfinished == "drop":
+                if completion.finish == "length" and settings.unfinished == "drop":
                     reason = "unfinished"
+                elif not text.strip():
+                    reason = "empty-answer"
                 else:
                     candidates.append({"completion": [message("assistant", text)], "model": settings.policy})
             except RowError as error:  # the other draws are still good
-                broken, reason, why = error, "unreadable", f"{why}: {error.code}: {error.what}"
+                broken, reason, why = broken or error, "unreadable", f"{why}: {error.code}: {error.what}"
             if reason is not None:
                 rejected[reason] += 1
                 yield Rejected(reason, why)

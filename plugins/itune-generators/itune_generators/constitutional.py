@@ -30,7 +30,7 @@ from itune_core.api import (
 from itune_generators.asking.line_sets import line_set
 from itune_generators.asking.prompting import Prompted, PromptedConfig
 from itune_generators.reading.quoting import quotes
-from itune_generators.reading.speech import only
+from itune_generators.reading.speech import answer_alone
 from itune_generators.recording.carrying import carried
 
 
@@ -153,7 +153,7 @@ class Constitutional(Prompted, Generator):
             temperature=settings.temperature,
             top_p=settings.top_p,
         )
-        completion = only(answer)
+        completion = answer_alone(answer)
         text = completion.text.strip()
         if not text:
             return Drop(f"empty-{what}", f"the {what} is blank")

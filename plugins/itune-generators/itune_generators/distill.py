@@ -159,15 +159,16 @@ class Distill(Generator):
         broken: RowError | None = None
         for number, completion in enumerate(answer.completions):
             try:
-                if not spoken(completion).text.strip():
-                    left_out.append(Rejected("empty-answer", f"draw {number}"))
-                elif completion.finish == "length" and settings.unfinished == "drop":
+                text = spoken(completion).text
+                if completion.finish == "length" and settings.unfinished == "drop":
                     left_out.append(Rejected("unfinished", f"draw {number} hit max_tokens ({settings.max_tokens})"))
+                elif not text.strip():
+                    left_out.append(Rejected("empty-answer", f"draw {number}"))
                 else:
                     talk = self._conversation(told, completion.text, common)
                     made.append(Created(talk, parents=[record["id"]]))
             except RowError as error:  # the other draws are still good
-                broken = error
+                broken = broken or error
                 left_out.append(Rejected("unreadable", f"draw {number}: {error.code}: {error.why or error.what}"))
         if made:
             yield from made

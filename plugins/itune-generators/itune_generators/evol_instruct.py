@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable, Sequence
 from collections.abc import Generator as PyGenerator
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field
@@ -13,9 +13,9 @@ from pydantic import Field
 from itune_core.api import (
     Answer,
     Ask,
-    Completion,
     Created,
     Drop,
+    Failed,
     Generator,
     InputFile,
     Kind,
@@ -30,7 +30,7 @@ from itune_core.api import (
 from itune_filters import Parent, evolution_failure, judged_equal
 from itune_generators.asking.prompting import Prompted, PromptedConfig
 from itune_generators.evolving.reading import COPIED, evolved_in
-from itune_generators.reading.speech import only
+from itune_generators.reading.speech import answer_alone
 from itune_generators.recording.carrying import carried
 
 Operation = Literal["constraints", "deepening", "concretizing", "reasoning", "complicating", "breadth"]
@@ -56,9 +56,10 @@ class EvolInstruct(Prompted, Generator):
       not asked; in the paper the model itself judges.
     - ``sorry``, ``only-stop-words``, ``copied-prompt-words``: as in ``filters/evol-elimination``; besides its words,
       those by which answers to the built-in prompts give them away ("New instruction:", a tag).
-    - ``cut-off``: instruction or answer hit `max_tokens`. With ``unfinished: keep`` a cut answer is kept.
+    - ``cut-off``: instruction or answer hit `max_tokens`, or is a thought without an end (``E-MODEL-020``). With
+      ``unfinished: keep`` a cut answer is kept.
     - ``empty``: instruction or answer has no text; ``not-text``: it holds a character that no text may hold.
-    - ``no-verdict``: the judge says neither equal nor different.
+    - ``no-verdict``: the judge says neither equal nor different, or is still thinking at its `verdict_tokens`.
     - ``no-operation-left``: at temperature 0 every operation has failed for the instruction; the chain ends.
 
     A record of which no evolution is left is dropped as ``no-evolution``. A request that fails, fails its record; what
@@ -86,6 +87,9 @@ class EvolInstruct(Prompted, Generator):
         judge: ModelRef | None = Field(
             None, description="The model that is asked whether an evolution asks for more; unset: it is not asked."
         )
+        verdict_tokens: int = Field(
+            8, ge=1, description="Most new tokens of the judge's answer; one that thinks first needs more."
+        )
         rounds: int = Field(4, ge=1, description="How often each instruction is evolved.")
         operations: list[Operation] = Field(OPERATIONS, min_length=1, description="What is drawn from, equally likely.")
         max_tokens: int = Field(2048, ge=1, description="Most new tokens of an instruction, and of an answer.")
@@ -106,7 +110,7 @@ class EvolInstruct(Prompted, Generator):
         """One chain.
 
         Raises:
-            RowError: a request is not answered, or a prompt cannot be rendered; ``E-MODEL-020`` a thought has no end.
+            RowError: a request is not answered, or a prompt cannot be rendered.
         """
         config = self.config
         responder = config.responder or config.model
@@ -144,8 +148,8 @@ class EvolInstruct(Prompted, Generator):
     ) -> PyGenerator[Ask, Answer, tuple[Message, Message] | Drop]:
         """An evolution of `parent` and the answer to it, or why it failed."""
         name, extra = ("breadth", {}) if operation == "breadth" else ("deepen", {"operation": operation})
-        written = only((yield self._ask(self.config.model, self.asked(name, instruction=parent.prompt, **extra))))
-        instruction = _turn("user", written, evolved_in(written.text))
+        answer = yield self._ask(self.config.model, self.asked(name, instruction=parent.prompt, **extra))
+        instruction = _turn("user", answer, evolved_in)
         if isinstance(instruction, Drop):
             return instruction
         text = instruction["content"]
@@ -155,30 +159,35 @@ class EvolInstruct(Prompted, Generator):
             return failure
         if self.config.judge is not None:
             asked = self.asked("equal", parent=parent.prompt, evolved=text)
-            verdict = only((yield Ask(self.config.judge, asked, max_tokens=8)))
+            answer = yield Ask(self.config.judge, asked, max_tokens=self.config.verdict_tokens)
             try:
-                if judged_equal(verdict.text):
+                if judged_equal(answer_alone(answer).text):
                     return Drop("no-information-gain", f"{self.config.judge} calls it equal: {text[:80]!r}")
             except RowError as error:
-                return Drop("no-verdict", error.why or error.what)
-        written = only((yield self._ask(responder, [*before, instruction])))
-        answer = _turn("assistant", written, written.text, cut=self.config.unfinished == "keep")
-        if isinstance(answer, Drop):
-            return answer
-        return evolution_failure(text, answer["content"], lambda: [parent]) or (instruction, answer)
+                return Drop("no-verdict", Failed.of(error).message)
+        answer = yield self._ask(responder, [*before, instruction])
+        response = _turn("assistant", answer, str, cut=self.config.unfinished == "keep")
+        if isinstance(response, Drop):
+            return response
+        return evolution_failure(text, response["content"], lambda: [parent]) or (instruction, response)
 
     def _ask(self, model: str, turns: list[Message]) -> Ask:
         config = self.config
         return Ask(model, turns, max_tokens=config.max_tokens, temperature=config.temperature, top_p=config.top_p)
 
 
-def _turn(role: str, written: Completion, text: str, *, cut: bool = False) -> Message | Drop:
-    """What was written as a turn, or why it is none; `cut`: whether it may be cut off."""
+def _turn(role: str, answer: Answer, read: Callable[[str], str], *, cut: bool = False) -> Message | Drop:
+    """What `read` finds in an answer as a turn, or why it is none; `cut`: whether it may be cut off."""
     what = "instruction" if role == "user" else "answer"
-    if not text.strip():
-        return Drop("empty", f"the {what} has no text")
+    try:
+        written = answer_alone(answer)
+    except RowError as error:
+        return Drop("cut-off", f"the {what}: {Failed.of(error).message}")
+    text = read(written.text)
     if written.finish == "length" and not cut:
         return Drop("cut-off", f"the {what} hit max_tokens")
+    if not text.strip():
+        return Drop("empty", f"the {what} has no text")
     try:
         return message(role, text)
     except RowError as error:

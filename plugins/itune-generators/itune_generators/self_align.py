@@ -24,7 +24,7 @@ from itune_core.api import (
 from itune_generators.aligning.engraving import engraved
 from itune_generators.aligning.marks import MARKS
 from itune_generators.asking.prompting import Prompted, PromptedConfig
-from itune_generators.reading.speech import only
+from itune_generators.reading.speech import answer_alone
 from itune_generators.recording.carrying import carried
 
 
@@ -91,7 +91,7 @@ class SelfAlign(Prompted, Generator):
             temperature=settings.temperature,
             top_p=settings.top_p,
         )
-        completion = only(answer)
+        completion = answer_alone(answer)
         found = engraved(
             completion.text,
             cut=completion.finish == "length",

@@ -10,7 +10,6 @@ from typing import Any, Literal
 from pydantic import Field
 
 from itune_core.api import (
-    Ask,
     Context,
     Created,
     Drop,
@@ -57,17 +56,24 @@ class SelfInstruct(Prompted, Generator):
     What is not kept stands in the ledger as rejected, under the first seed of its prompt. Tasks: ``cut-off`` (the list
     hit `max_tokens`; all of it goes), ``no-list``, the reasons of ``filters/heuristics`` (``too-short``, ``too-long``,
     ``unsuitable-word``, ``asks-for-a-program``, ``starts-with-punctuation``, ``starts-with-non-ascii``), ``not-novel``,
-    ``not-comparable`` (no letters), ``no-verdict`` (on classification, neither yes nor no). Instances: ``no-instance``,
-    ``cut-off`` (the last one goes), ``repeats-input``, ``empty-output``, ``ends-with-colon``, ``contradiction`` (one
-    input, two answers: all of the task go), ``duplicate``, ``over-most``, ``not-text``. ``out-of-requests`` says how
-    many instructions are missing.
+    ``not-comparable`` (no letters), ``not-text`` (it holds a NUL character, say), ``no-verdict`` (on classification,
+    neither yes nor no). Instances: ``no-instance``, ``cut-off`` (the last one goes), ``repeats-input``,
+    ``empty-output``, ``ends-with-colon``, ``contradiction`` (one input, two answers: all of the task go),
+    ``duplicate``, ``over-most``, ``not-text``. ``out-of-requests`` says how many instructions are missing.
 
-    A request that fails, fails the first seed of its prompt, or of the prompt that its task was written after, with the
-    code of the first that did; what else was made of that seed stays. So does an answer whose thought has no end
-    (``E-MODEL-020``). A seed of which nothing is left is dropped: ``nothing-kept``, or ``not-shown`` if no prompt drew
-    it, or ``same-instruction`` as another seed. One that cannot be compared fails (``E-FILTER-050``), and one without
-    words (``E-GEN-021``). It is an error if ten requests for tasks in a row fail, or all that there are
-    (``E-GEN-020``).
+    So does a request of which nothing came and nothing would come if it were asked again (it was refused or is too
+    long, the thought of its answer has no end, its prompt cannot be rendered): ``request-failed``, with the code. A
+    request that may be answered at another time ends the step with an error (``E-GEN-022``) once the others of its
+    round are answered; a second run asks it again, and nothing that was answered. It is an error, too, if ten requests
+    for tasks in a row fail, or all that there are (``E-GEN-020``).
+
+    A seed that is no parent of what was made is dropped: ``nothing-kept``, or ``not-shown`` if no prompt drew it, or
+    ``same-instruction`` as another seed. It fails instead where a request failed under it, with the code of the first;
+    if it cannot be compared (``E-FILTER-050``); and if it has no words (``E-GEN-021``).
+
+    A list ends where more than eight tasks begin, instances where more than `most` do or the model goes on to a task of
+    its own. The model is not told to stop there, as in the published code, since a reasoning model may write the same
+    in its thoughts: one that goes on writes some tokens for nothing.
 
     The language decides prompts and rules: the black list, "write a program" and the test for ASCII are for English
     alone. What is made depends on all seeds and their order. Every answer is in the journal before it is read, so a
@@ -108,6 +114,12 @@ class SelfInstruct(Prompted, Generator):
         black_list: Literal["self-instruct", "alpaca"] = Field(
             "self-instruct", description="Whose list of unsuitable words; English alone."
         )
+        verdict_tokens: int = Field(
+            8,
+            ge=1,
+            description="Most new tokens of the answer whether a task is one of classification; a model that thinks "
+            "first needs more.",
+        )
         listing: Listing = Field(Listing(), description="How tasks are drawn.")
         instances: Instances = Field(Instances(), description="How instances are written.")
         prompts: dict[Literal["instructions", "classification", "input_first", "output_first"], InputFile] = Field(
@@ -132,17 +144,16 @@ class SelfInstruct(Prompted, Generator):
         shown_in: Counter[str] = Counter()
         if pool.seeds:
             [finished] = context.converse([("pool", self._whole(pool, context, books))])
-            if isinstance(finished.result, Failed):  # a prompt that cannot be rendered
+            if isinstance(finished.result, Failed):  # none of a request, which have outcomes of their own
                 yield from ((item, refused.get(item, finished.result)) for item in ids)
                 return
             shown_in = finished.result
         yield from books.said
-        used = books.used
         for item in dict.fromkeys(ids):
-            if left := refused.get(item) or books.failure(item) or (None if item in used else _unused(shown_in[item])):
-                yield item, left
+            if item not in books.used:
+                yield item, refused.get(item) or books.failure(item) or _unused(shown_in[item])
 
-    def _whole(self, pool: Pool, context: Context, books: Books) -> PyGenerator[list[Ask], Any, Counter[str]]:
+    def _whole(self, pool: Pool, context: Context, books: Books) -> PyGenerator[Any, Any, Counter[str]]:
         """All three parts; how many prompts showed each seed."""
         shown_in = yield from grow(self, pool, context, books)
         classified = yield from classify(self, pool.made, books)

@@ -86,6 +86,12 @@ def test_a_walk_through(tmp_path: Path, language: str) -> None:
         assert notes in compared
 
 
+def test_a_judge_that_thinks_by_itself_gets_room_for_it(tmp_path: Path) -> None:
+    asked: list[Request] = []
+    label(tmp_path, thinking("<think>Well.</think>Hm.", lambda _: 0.9, asked), thought_tokens=4096)
+    assert [request.max_tokens for request in asked if isinstance(request, Ask)] == [4096] * 2
+
+
 def test_position_bias_cancels_out_after_a_thought(tmp_path: Path) -> None:
     made = label(tmp_path, thinking("Hm.", lambda _: 0.98, []))
     assert isinstance(made, Drop)

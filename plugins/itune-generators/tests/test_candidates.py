@@ -100,7 +100,8 @@ def test_what_a_policy_did_not_end_or_did_not_say_is_rejected_one_by_one(tmp_pat
     ("draws", "reason"),
     [
         ([("Seven is", "length"), ("", "stop")], "unfinished"),
-        ([(" \n", "stop"), ("\n", "length")], "empty-answer"),
+        ([(" \n", "stop"), ("\n", "stop")], "empty-answer"),
+        ([("Nine?</think>\n", "length"), ("", "stop")], "unfinished"),
     ],
 )
 def test_a_prompt_of_which_nothing_is_left_says_why(tmp_path: Path, draws: list[Draw], reason: str) -> None:
@@ -114,6 +115,15 @@ def test_a_prompt_of_which_no_draw_is_text_fails(tmp_path: Path) -> None:
     [*_, (_, outcome)] = drawn(answering(("a\x00b", "stop"), ("", "stop")), tmp_path, n=2)
     assert isinstance(outcome, Failed)
     assert outcome.code == "E-DATA-010"
+
+
+def test_where_no_draw_can_be_read_the_first_says_why(tmp_path: Path) -> None:
+    draws = [("a\x00b", "stop"), ("<think>Nine?", "length")]
+    [*_, (_, outcome)] = drawn(answering(*draws), tmp_path, n=2)
+    assert outcome.code == "E-DATA-010"
+    draws.reverse()
+    [*_, (_, outcome)] = drawn(answering(*draws), tmp_path, n=2)
+    assert outcome.code == "E-MODEL-020"
 
 
 def test_a_policy_is_drawn_from_not_asked_for_its_best() -> None:

@@ -41,14 +41,15 @@ class TestSelfInstruct(GeneratorConformance):
         return written("Example 1\nOutput: Earth and iron.")
 
     def test_a_failed_reply_fails_its_row(self, subject: RowSubject) -> None:
-        """No request is made for one row alone: the seed fails that stands for what a failed one asked for."""
+        """No request is made for one row alone: what a failed one asked for is rejected of the seed that stands for it,
+        and a seed fails of which nothing at all came."""
         assert subject.trial
         [(key, times)] = subject.bench_of_first.asked.items()
         for number in (0, times - 1):
             hurt = subject.attempt(context=subject.bench(refused=(key, number)))
-            assert failures(hurt) == failures(subject.trial) + 1
+            assert of_requests(hurt) == of_requests(subject.trial) + 1
             assert hurt.unbalanced is None
 
 
-def failures(trial: Trial) -> int:
-    return sum(answer.get("outcome") == "Failed" for said in trial.answers.values() for answer in said)
+def of_requests(trial: Trial) -> int:
+    return sum(answer.get("reason") == "request-failed" for said in trial.answers.values() for answer in said)

@@ -121,7 +121,8 @@ def test_a_cut_answer_is_dropped_by_default_and_kept_on_request(tmp_path: Path) 
     ("draws", "reason"),
     [
         ([("Seven is", "length"), ("", "stop")], "unfinished"),
-        ([(" \n", "stop"), ("\n", "length")], "empty-answer"),
+        ([(" \n", "stop"), ("\n", "stop")], "empty-answer"),
+        ([("Nine?</think>\n", "length"), ("", "stop")], "unfinished"),
     ],
 )
 def test_a_prompt_of_which_nothing_is_left_says_why(tmp_path: Path, draws: list[Draw], reason: str) -> None:
@@ -141,6 +142,15 @@ def test_an_answer_that_is_no_text_fails_its_prompt_unless_another_draw_is_good(
     assert [(key, type(item)) for key, item in made] == [("p0", Failed), ("p1", Created), ("p1", Rejected)]
     assert isinstance(made[0][1], Failed)
     assert made[0][1].code == "E-DATA-010"
+
+
+def test_where_no_draw_can_be_read_the_first_says_why(tmp_path: Path) -> None:
+    draws = [("a\x00b", "stop"), ("<think>Nine?", "length")]
+    [(_, outcome)] = distil(answering(*draws), tmp_path, n=2, temperature=1.0)
+    assert outcome.code == "E-DATA-010"
+    draws.reverse()
+    [(_, outcome)] = distil(answering(*draws), tmp_path, n=2, temperature=1.0)
+    assert outcome.code == "E-MODEL-020"
 
 
 def test_several_greedy_draws_are_refused() -> None:

@@ -134,6 +134,9 @@ def test_a_failed_one_is_put_back_and_tried_again(evolve: Any) -> None:
         ([EVOLVED, "different", ""], "empty", 3),
         ([(EVOLVED, "length")], "cut-off", 1),
         ([EVOLVED, "different", (ANSWER, "length")], "cut-off", 3),
+        ([("<think>A nut, or", "length")], "cut-off", 1),
+        ([EVOLVED, "different", ("<think>In which", "length")], "cut-off", 3),
+        ([EVOLVED, ("<think>Both ask", "length")], "no-verdict", 2),
         (["A nut\x00 and a fruit."], "not-text", 1),
     ],
 )
@@ -144,6 +147,22 @@ def test_the_rules_of_elimination(evolve: Any, wrote: list[Wrote], reason: str, 
     assert rejected.reason == reason
     assert dropped == Drop("no-evolution", f"{reason} 1")
     assert len(model.asked) == asked
+
+
+def test_an_endless_thought_does_not_end_the_chain(evolve: Any) -> None:
+    model = Script(EVOLVED, ANSWER, ("<think>hmm", "length"), f"{EVOLVED} Why there?", "It holds water.")
+    first, rejected, second = evolve(model, rounds=3)
+    assert rejected.reason == "cut-off"
+    assert "E-MODEL-020" not in rejected.detail
+    assert "still thinking" in rejected.detail
+    assert second.parents == [first]
+
+
+def test_a_judge_that_thinks_first_gets_room_for_it(evolve: Any) -> None:
+    model = Script(EVOLVED, "<think>One asks for soil.</think>different", ANSWER)
+    [child] = evolve(model, rounds=1, judge="judge", verdict_tokens=512)
+    assert isinstance(child, Created)
+    assert [(ask.model, ask.max_tokens) for ask in model.asked][1] == ("judge", 512)
 
 
 def test_an_apology_is_no_fault_where_the_parent_has_one(evolve: Any) -> None:

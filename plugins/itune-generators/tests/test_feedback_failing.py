@@ -36,13 +36,18 @@ from itune_generators.ai_feedback_noisy import AiFeedbackNoisy
 ASKED = [message("user", "Why do leaves turn red?")]
 WRITERS = {"alpha says.": "small", "beta says.": "large", "gamma says.": "small"}
 THREE = ranking(ASKED, [{"completion": [message("assistant", text)], "model": by} for text, by in WRITERS.items()])
+TWO = ranking(ASKED, THREE["candidates"][:2])
 Answering = Callable[[Request], Reply | Failed]
 
 
 def outcomes(component: Generator, record: Any, folder: Path, reply: Answering) -> list[Any]:
-    rows = datasets.Dataset.from_list([{**record, "id": "r0"}], features=features(record.kind))
-    made = component.itune_generate(inputs={"records": rows}, context=BenchContext(folder, reply=reply))
-    return [item for _, item in made]
+    return over([record], component, BenchContext(folder, reply=reply))
+
+
+def over(given: list[Any], component: Generator, bench: BenchContext) -> list[Any]:
+    rows = [{**record, "id": f"r{number}"} for number, record in enumerate(given)]
+    data = datasets.Dataset.from_list(rows, features=features(given[0].kind))
+    return [item for _, item in component.itune_generate(inputs={"records": data}, context=bench)]
 
 
 def text(request: Request) -> str:
@@ -55,6 +60,12 @@ def first(request: Request, *answers: str) -> bool:
     """Whether the judge is shown these two, in this order."""
     places = [text(request).find(f"\n{answer}\n") for answer in answers]
     return min(places) >= 0 and places == sorted(places)
+
+
+def ordered(request: Request) -> bool:
+    """Whether the two are shown in the order of their letters."""
+    places = [place for answer in WRITERS if (place := text(request).find(f"\n{answer}\n")) >= 0]
+    return places == sorted(places)
 
 
 def weighing(request: Request) -> Reply:
@@ -98,6 +109,25 @@ def test_a_label_by_several_principles_needs_all_of_them(tmp_path: Path) -> None
     assert made[-1] == Failed("E-BACKEND-026", "1 of 3 comparisons failed; the first, answers 0 and 1: gone")
 
 
+def test_reported_figures_are_means_over_all_preferences_of_a_record_and_then_over_records(tmp_path: Path) -> None:
+    """The judge leans where it is shown gamma, and says least there: in two comparisons of the first record's three,
+    and not in the second, of one."""
+
+    def reply(request: Request) -> Reply:
+        if "\ngamma says.\n" not in text(request):
+            return OptionLogProbs([math.log(share) for share in ((0.6, 0.4) if ordered(request) else (0.4, 0.6))])
+        return OptionLogProbs([math.log(share) for share in ((0.4, 0.1) if ordered(request) else (0.35, 0.15))])
+
+    bench = BenchContext(tmp_path, reply=reply)
+    made = over([THREE, TWO], AiFeedback(AiFeedback.Config(judge="judge")), bench)
+    assert compared(made) == [("a", "b"), ("a", "g"), ("b", "g"), ("a", "b")]
+    told = [json.loads(item.record["meta"])["ai_feedback"] for item in made]
+    assert [one["position_bias"] for one in told] == pytest.approx([0, 0.25, 0.25, 0])
+    assert [one["mass"] for one in told] == pytest.approx([1, 0.5, 0.5, 1])
+    expected = {"position_bias": (0.5 / 3 + 0) / 2, "mass": (2 / 3 + 1) / 2}
+    assert bench.reported[-1] == (2, 2, pytest.approx(expected))
+
+
 def test_without_a_thought_the_number_is_not_asked_for(tmp_path: Path) -> None:
     asked: list[Request] = []
 
@@ -133,6 +163,35 @@ def test_an_annotator_fails_its_pair_alone(tmp_path: Path) -> None:
     assert compared(made) == [("a", "b"), ("b", "g")]
     assert isinstance(made[-1], Failed)
     assert made[-1].code == "E-GEN-040"
+    assert made[-1].message.startswith("1 of 3 comparisons failed; the first, answers 0 and 2: ")
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "name"),
+    [
+        (AiFeedback, {"judge": "judge"}, "compare"),
+        (AiFeedback, {"judge": "judge", "thought": True}, "think"),
+        (AiFeedbackNoisy, {"annotators": [{"model": "judge"}], "flip_rate": 0}, "brief"),
+    ],
+)
+def test_a_question_that_cannot_be_rendered_fails_its_pair_alone(
+    tmp_path: Path, kind: type[Generator], settings: dict[str, Any], name: str
+) -> None:
+    """Of gamma and alpha, whichever comes first."""
+    mine = tmp_path / "mine.jinja"
+    mine.write_text(
+        ".{{ {false: ''}[[first, second]|sort == ['alpha says.', 'gamma says.']] }}\n{{ first }}\n\n{{ second }}\n."
+    )
+    noting = Answer([Completion("Hm.", "stop", 9, 9)])
+
+    def reply(request: Request) -> Reply | Failed:
+        if isinstance(request, Choices):
+            return weighing(request)
+        return noting if name == "think" else annotating("no such answer")(request)
+
+    made = outcomes(kind(kind.Config(**settings, prompts={name: str(mine)})), THREE, tmp_path, reply)
+    assert compared(made) == [("a", "b"), ("b", "g")]
+    assert made[-1].code == "E-DATA-033"
     assert made[-1].message.startswith("1 of 3 comparisons failed; the first, answers 0 and 2: ")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -108,9 +107,9 @@ def test_a_whole_walk(bootstrap: Any) -> None:
         "12. Write a program that sorts the numbers.\n"
         "13. (Name the capital of any country.)\n"
         "14. Érik wants to know the time of the train.",
-        "15. Describe the smell of rain to somebody who has never been inside.\n"
-        "16. Decide whether the animal lays eggs.\n"
-        "17. Tell me how many legs the insect has.",
+        "9. Describe the smell of rain to somebody who has never been inside.\n"
+        "10. Decide whether the animal lays eggs.\n"
+        "11. Tell me how many legs the insect has.",
         verdicts={"lays eggs": " Yes", "insect has": "Perhaps"},
         **{
             "smell of rain": "Example 1\nOutput: Earth and iron.\nExample 2\nInput: It is\nOutput: It is",
@@ -199,34 +198,100 @@ def test_every_seed_is_answered_for_once_or_is_a_parent(bootstrap: Any) -> None:
     assert by_seed["s8"].code == "E-FILTER-050"
 
 
-def test_requests_that_fail_are_counted_and_a_round_of_them_stops_the_step(bootstrap: Any) -> None:
-    refused = Failed("E-BACKEND-099", "the server hung up")
-    good = "8. Describe the smell of rain to somebody.\n9. Decide whether the animal lays eggs."
-    model = Script(refused, good, verdicts={"lays eggs": refused}, **{"smell of rain": refused})
+REFUSED = Failed("E-BACKEND-027", "the model refused to answer")
+RAIN = "Describe the smell of rain to somebody who has never been outside."
+EGGS = "Decide whether the animal lays eggs."
+
+
+def test_a_request_of_which_nothing_came_is_rejected_wherever_it_stands(bootstrap: Any) -> None:
+    both = f"8. {RAIN}\n9. {EGGS}"
+    model = Script(REFUSED, both, verdicts={"lays eggs": REFUSED}, **{"smell of rain": REFUSED})
     outcomes = bootstrap(model, instructions=1, at_once=2)
-    assert rejected(outcomes) == []
-    failed = [item for _, item in outcomes if isinstance(item, Failed)]
-    assert {item.code for item in failed} == {"E-BACKEND-099"}
-    assert sum(1 + int((re.findall(r"and (\d+) more", item.message) or [0])[0]) for item in failed) == 3
-    with pytest.raises(ModelError, match=r"E-GEN-020[\s\S]*the server hung up"):
-        bootstrap(Script(refused, refused), instructions=1, at_once=2)
+    assert rejected(outcomes) == ["request-failed"] * 3
+    [detail] = {item.detail for _, item in outcomes if isinstance(item, Rejected)}
+    assert detail == "E-BACKEND-027: the model refused to answer"
+    stand_for = {key for key, item in outcomes if isinstance(item, Rejected)}
+    failed = {key: item for key, item in outcomes if isinstance(item, Failed)}
+    assert failed == dict.fromkeys(stand_for, REFUSED), "nothing at all came of these"
 
 
 @pytest.mark.parametrize(
-    ("lost", "code"),
-    [(Failed("E-BACKEND-099", "hung up"), "E-BACKEND-099"), (("<think>Perhaps 8. A", "length"), "E-MODEL-020")],
+    ("lost", "code"), [(REFUSED, "E-BACKEND-027"), (("<think>Perhaps 8. A", "length"), "E-MODEL-020")]
 )
-def test_a_seed_whose_request_failed_is_failed_and_what_was_made_of_it_stays(
-    bootstrap: Any, lost: Wrote, code: str
-) -> None:
+def test_a_seed_that_something_was_made_of_has_not_failed(bootstrap: Any, lost: Wrote, code: str) -> None:
     """One seed alone, so that it stands under every prompt."""
-    task = "Describe the smell of rain to somebody who has never been outside."
-    model = Script(f"2. {task}\n3. Decide whether the animal lays eggs.", **{"lays eggs": lost})
+    model = Script(f"2. {RAIN}\n3. {EGGS}", **{"lays eggs": lost})
     outcomes = bootstrap(model, SEEDS[:1], instructions=2, max_requests=1)
-    assert created(outcomes) == [(task, "Well.")]
+    assert created(outcomes) == [(RAIN, "Well.")]
+    [reason] = [item for _, item in outcomes if isinstance(item, Rejected)]
+    assert (reason.reason, reason.detail.partition(":")[0]) == ("request-failed", code)
+    assert not any(isinstance(item, (Drop, Failed)) for _, item in outcomes)
+    nothing = bootstrap(Script(f"2. {EGGS}", **{"lays eggs": lost}), SEEDS[:1], instructions=1)
+    assert [item.code for _, item in nothing if isinstance(item, Failed)] == [code]
+
+
+def test_a_round_of_failures_stops_the_step(bootstrap: Any) -> None:
+    with pytest.raises(ModelError, match=r"E-GEN-020[\s\S]*the model refused"):
+        bootstrap(Script(REFUSED, REFUSED), instructions=1, at_once=2)
+    endless = ("<think>Perhaps 8. A", "length")
+    with pytest.raises(ModelError, match=r"E-GEN-020[\s\S]*E-MODEL-020[\s\S]*max_tokens"):
+        bootstrap(Script(endless), instructions=1)
+
+
+@pytest.mark.parametrize("lost", ["tasks", "classification", "instances"])
+def test_a_request_that_may_be_answered_later_ends_the_step_with_its_round(bootstrap: Any, lost: str) -> None:
+    busy = Failed("E-BACKEND-026", "no usable answer in 5 tries: 503", transient=True)
+    both = f"8. {RAIN}\n9. {EGGS}"
+    model = {
+        "tasks": Script(busy, both),
+        "classification": Script(both, both, verdicts={"lays eggs": busy}),
+        "instances": Script(both, both, **{"lays eggs": busy}),
+    }[lost]
+    with pytest.raises(ModelError, match=r"E-GEN-022: 1 of 2 requests[\s\S]*E-BACKEND-026: no usable answer"):
+        bootstrap(model, instructions=2, at_once=2)
+    assert len(model.asked) == {"tasks": 2, "classification": 4, "instances": 6}[lost], "the round to its end, no more"
+
+
+@pytest.mark.parametrize("bad", ["\x00", "\ud83d"])
+def test_a_task_that_is_no_text_is_lost_alone(bootstrap: Any, bad: str) -> None:
+    model = Script(f"8. {RAIN}\n9. Tell me a {bad} tale about an old lighthouse keeper.", f"9. {EGGS}")
+    outcomes = bootstrap(model, instructions=2)
+    assert created(outcomes) == [(RAIN, "Well."), (EGGS, "Well.")]
+    assert rejected(outcomes) == ["not-text"]
+    assert not any(isinstance(item, Failed) for _, item in outcomes)
+
+
+@pytest.mark.parametrize("name", ["classification", "input_first"])
+def test_a_task_that_a_prompt_cannot_be_rendered_for_is_lost_alone(bootstrap: Any, tmp_path: Path, name: str) -> None:
+    mine = tmp_path / "mine.jinja"
+    mine.write_text("{{ {true: instruction}['eggs' not in instruction] }}")
+    model = Script(f"8. {RAIN}\n9. {EGGS}")
+    outcomes = bootstrap(model, instructions=2, prompts={name: str(mine)})
+    assert created(outcomes) == [(RAIN, "Well.")]
+    [item] = [item for _, item in outcomes if isinstance(item, Rejected)]
+    assert (item.reason, item.detail[:11]) == ("request-failed", "E-DATA-033:")
+
+
+def test_a_list_that_cannot_be_asked_for_is_lost_alone(bootstrap: Any, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.jinja"
+    mine.write_text("{{ {true: tasks[0]}[tasks[0] != 'Name three rivers that flow into the Black Sea.'] }}")
+    model = Script(f"2. {RAIN}", f"2. {EGGS}", "2. How deep is that lake of yours?")
+    outcomes = bootstrap(
+        model, SEEDS[:4], instructions=4, at_once=4, seeds_shown=1, made_shown=0, prompts={"instructions": str(mine)}
+    )
+    assert 0 < rejected(outcomes).count("request-failed") < 4
+    assert created(outcomes)
+
+
+def test_what_a_reasoning_model_drafts_is_no_end_of_its_answer(bootstrap: Any) -> None:
+    """A server stops at a stop string wherever it comes; so none is sent, and the answer alone is cut."""
+    lists = f"8. A draft of it.\n16. Hm.\n</think>8. {RAIN}\n16. One more than was asked for.\n17. And one"
+    answer = "Hm.\nExample 6\nTask: this.\n</think>Example 1\nOutput: Earth.\nTask: Sing.\nExample 1\nOutput: La."
+    model = Script((lists, "length"), **{"smell of rain": (answer, "length")})
+    outcomes = bootstrap(model, instructions=1)
+    assert created(outcomes) == [(RAIN, "Earth.")]
     assert rejected(outcomes) == []
-    [(key, failed)] = [(key, item) for key, item in outcomes if isinstance(item, (Drop, Failed))]
-    assert (key, failed.code) == ("s0", code)
+    assert all(ask.stop == () for ask in model.asked)
 
 
 @pytest.mark.parametrize("nasty", ["{{ 7 * 7 }} {% for x in y %}", "{0} %s \\n", "\x07\x1b[31m", "{# no #}"])
@@ -275,10 +340,15 @@ def test_the_model_is_asked_as_published(bootstrap: Any) -> None:
     bootstrap(model, instructions=2)
     tasks, *_, of_other, of_labels = model.asked
     assert (tasks.temperature, tasks.top_p, tasks.presence_penalty, tasks.max_tokens) == (0.7, 0.5, 2.0, 1024)
-    assert tasks.stop == ("\n16.",)
     assert (of_other.temperature, of_other.presence_penalty, of_other.max_tokens) == (0.0, 1.5, 350)
     assert any("Class label" in turn["content"] for turn in of_labels.messages)
     assert not any("Class label" in turn["content"] for turn in of_other.messages)
+
+
+def test_a_model_that_thinks_first_gets_room_for_its_verdict(bootstrap: Any) -> None:
+    model = Script(f"8. {RAIN}")
+    bootstrap(model, instructions=1, verdict_tokens=512)
+    assert [ask.max_tokens for ask in model.asked][:2] == [1024, 512]
 
 
 def test_no_seeds_no_requests(bootstrap: Any) -> None:

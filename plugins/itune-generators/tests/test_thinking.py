@@ -19,6 +19,7 @@ from itune_core.api import (
     Created,
     Failed,
     Generator,
+    ModelError,
     OptionLogProbs,
     Record,
     Reply,
@@ -39,19 +40,8 @@ from itune_generators.candidates import Candidates
 from itune_generators.constitutional import Constitutional
 from itune_generators.distill import Distill
 from itune_generators.evol_instruct import EvolInstruct
-from itune_generators.reading.speech import heard
 from itune_generators.self_align import SelfAlign
 from itune_generators.self_instruct import SelfInstruct
-
-
-@pytest.mark.parametrize("text", ["<think>", " <think>\nTwo? No.", "<think>One.</think>\n<think>Two? "])
-def test_of_several_answers_a_thought_without_an_end_is_a_failure_in_its_place(text: str) -> None:
-    refused = Failed("E-BACKEND-026", "gone")
-    lost, good, other = heard([Answer([Completion(said, "stop", 1, 1)]) for said in (text, "Seven.")] + [refused])
-    assert isinstance(lost, Failed)
-    assert lost.code == "E-MODEL-020"
-    assert (good, other) == (Completion("Seven.", "stop", 1, 1), refused)
-
 
 ASKED = [message("user", "Name a prime number.")]
 PAIR = preference(ASKED, [message("assistant", "Seven.")], [message("assistant", "Nine.")])
@@ -61,6 +51,13 @@ LIST = "2. Describe the smell of rain to somebody who has never been outside."
 RATED = json.dumps({"answers": [{"reason": "Right.", "rating": 5}, {"reason": "Wrong.", "rating": 2}]})
 PREFERRED = '{"reason": "Right.", "better": 1}'
 NOTES = ("The first is right.", "The second is right.")
+
+DRAFT = "\n".join(
+    ["I could write a list:", *(f"{n}. A task of it, number {n}" for n in range(1, 20)), "or, of instances:"]
+    + [f"Example {n}\nOutput: A draft" for n in range(1, 8)]
+    + ["Task: another one."]
+)
+"""What a model thinks that drafts its answer: it holds all by which the end of a list or of instances is told."""
 
 LOOPS: dict[str, tuple[type[Generator], dict[str, Any], Record, list[str]]] = {
     "ai-feedback": (AiFeedback, {"policy": "m", "judge": "m", "thought": True}, prompt(ASKED), ["A.", "B.", *NOTES]),
@@ -98,7 +95,8 @@ LOOPS: dict[str, tuple[type[Generator], dict[str, Any], Record, list[str]]] = {
 
 
 def run(loop: str, folder: Path, wrap: Callable[[str], str], asked: list[Request], finish: str = "stop") -> list[Any]:
-    """What a generator makes of one record where a model says these things, each as `wrap` has it."""
+    """What a generator makes of one record where a model says these things, each as `wrap` has it, behind a server that
+    stops at stop strings wherever they come."""
     kind, settings, record, says = LOOPS[loop]
     left = iter(says)
 
@@ -107,7 +105,10 @@ def run(loop: str, folder: Path, wrap: Callable[[str], str], asked: list[Request
         if isinstance(request, Choices):
             return OptionLogProbs([-0.1, -3.0]) if len(asked) % 2 else OptionLogProbs([-2.0, -0.2])
         assert isinstance(request, Ask)
-        return Answer([Completion(wrap(next(left, "")), finish, 9, 9) for _ in range(request.n)])
+        texts = [wrap(next(left, "")) for _ in range(request.n)]
+        for mark in request.stop:
+            texts = [text.partition(mark)[0] for text in texts]
+        return Answer([Completion(text, finish, 9, 9) for text in texts])
 
     rows = datasets.Dataset.from_list([{**record, "id": "r0"}], features=features(record.kind))
     outcomes = kind(kind.Config(**settings)).itune_generate(
@@ -117,7 +118,7 @@ def run(loop: str, folder: Path, wrap: Callable[[str], str], asked: list[Request
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize("form", ["<think>\nA draft.\n</think>\n\n{}", "A draft.</think>{}"])
+@pytest.mark.parametrize("form", [f"<think>\n{DRAFT}\n</think>\n\n{{}}", f"{DRAFT}</think>{{}}"])
 def test_every_generator_uses_the_answer_alone(tmp_path: Path, loop: str, form: str) -> None:
     """The same records, and the same next questions, as of a model that answers without thinking."""
     plainly: list[Request] = []
@@ -127,7 +128,7 @@ def test_every_generator_uses_the_answer_alone(tmp_path: Path, loop: str, form: 
     found = run(loop, tmp_path, lambda text: form.replace("{}", text), after_thought)
     assert after_thought == plainly
     if loop == "distill":
-        assert [item.record["rationale"] for item in found] == ["A draft."] * 2
+        assert [item.record["rationale"] for item in found] == [DRAFT] * 2
         found = [replace(item, record=item.record.replace(rationale=None)) for item in found]
     assert plain(found) == plain(made)
 
@@ -135,10 +136,13 @@ def test_every_generator_uses_the_answer_alone(tmp_path: Path, loop: str, form: 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_in_every_generator_a_thought_without_an_end_is_a_failure(tmp_path: Path, loop: str) -> None:
     if loop == "self-instruct":  # of one request all failed: the step ends
-        with pytest.raises(Exception, match=r"E-GEN-020[\s\S]*E-MODEL-020"):
+        with pytest.raises(ModelError, match=r"E-GEN-020[\s\S]*E-MODEL-020"):
             run(loop, tmp_path, lambda text: f"<think>Perhaps {text}", [], "length")
         return
     outcomes = run(loop, tmp_path, lambda text: f"<think>Perhaps {text}", [], "length")
+    if loop == "evol-instruct":  # as an instruction that was cut off
+        assert [getattr(item, "reason", None) for item in outcomes] == ["cut-off", "no-evolution"]
+        return
     assert not any(isinstance(item, Created) for item in outcomes)
     assert isinstance(outcomes[-1], Failed)
     assert outcomes[-1].code == "E-MODEL-020"

@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
-from itune_backends.remote.faults import SHOWN, Fault
+from itune_backends.remote.complaints import SHOWN
+from itune_backends.remote.faults import Fault
 from itune_core.api import (
     Answer,
     Ask,
@@ -16,6 +17,7 @@ from itune_core.api import (
     RowError,
     Spent,
     Vectors,
+    thinking,
 )
 
 Body = Mapping[str, Any]
@@ -64,11 +66,20 @@ def answer(body: Body, ask: Ask) -> Answer:
     if not isinstance(text, str):
         raise Fault("JSON of another form")
     text = HALVES.sub("\ufffd", text)
-    cuts = [place for place in map(text.find, ask.stop) if place >= 0]
+    begins = _answer_begins(text) if ask.stop else 0
+    cuts = [place for stop in ask.stop if (place := text.find(stop, begins)) >= 0]
     if cuts:  # some servers leave the stop string in
         text, finish = text[: min(cuts)], "stop"
     spent = usage(body) or Spent()
     return Answer([Completion(text, finish, spent.prompt_tokens, spent.completion_tokens)])
+
+
+def _answer_begins(text: str) -> int:
+    """Behind the thought, in which a stop string ends nothing; a thought without an end has no answer behind it."""
+    try:
+        return len(text) - len(thinking(text).answer)
+    except RowError:
+        return len(text)
 
 
 def vectors(body: Body, request: Embed) -> Vectors:

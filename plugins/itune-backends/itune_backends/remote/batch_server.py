@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Set
+import re
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from itune_backends.remote.client import Client, as_json
 from itune_backends.remote.faults import Fault, Refusal, json_object
 from itune_backends.remote.transport import TakeLine
 from itune_backends.remote.trying import Tries
-from itune_core.api import ModelError
+from itune_core.api import ModelError, RowError
 
 Found = TypeVar("Found")
 
@@ -27,8 +29,11 @@ AT_WORK = ("validating", "in_progress", "finalizing")
 MARK = "itune"
 """The name among a batch's metadata."""
 
-TakeResponse = Callable[[str, Mapping[str, Any]], None]
-"""Takes the ``custom_id`` of a line, and what it was answered or how it failed."""
+CUSTOM_ID = re.compile(rb'"custom_id"\s*:\s*"([0-9a-f]{32})"')
+"""One of ours, in a line too long to be read as JSON; within a text its quotes would have backslashes before them."""
+
+TakeResponse = Callable[[str, Mapping[str, Any] | None], None]
+"""Takes the ``custom_id`` of a line, and what it was answered or how it failed; None: the line is too long to read."""
 
 
 class BatchServer:
@@ -71,7 +76,7 @@ class BatchServer:
 
     async def look(self, number: str) -> Mapping[str, Any]:
         """How a batch is doing: its ``status`` and the rest."""
-        return await self._sent("GET", f"batches/{number}", "status")
+        return await self._sent("GET", f"batches/{quote(number, safe='')}", "status")
 
     async def batches(self) -> AsyncIterator[Mapping[str, Any]]:
         """Batches of this model, newest first."""
@@ -86,37 +91,47 @@ class BatchServer:
                 return
             after = {"after": page["data"][-1]["id"]}
 
-    async def asked(self, batch: Mapping[str, Any], among: Set[str]) -> set[str]:
-        """Which of `among` are the ``custom_id`` of a line that a batch was begun with."""
+    async def asked(self, batch: Mapping[str, Any]) -> set[str]:
+        """The ``custom_id`` of each line that a batch was begun with.
+
+        Raises:
+            RowError: ``E-BACKEND-026`` its file cannot be read.
+        """
         found: set[str] = set()
-
-        def take(name: str, line: Mapping[str, Any]) -> None:
-            if name in among:
-                found.add(name)
-
-        await self._read(str(batch.get("input_file_id")), take)
+        await self._read(batch.get("input_file_id"), lambda name, line: found.add(name))
         return found
 
     async def responses(self, batch: Mapping[str, Any], take: TakeResponse) -> None:
-        """Hand `take` what a batch that is over answered; a line may come twice, if a file has to be read again."""
+        """Hand `take` what a batch that is over answered; a line may come twice, if a file has to be read again.
 
-        def response(name: str, line: Mapping[str, Any]) -> None:
-            said = line.get("response")
-            if not isinstance(said, Mapping):
+        Raises:
+            RowError: ``E-BACKEND-026`` one of its files cannot be read.
+        """
+
+        def response(name: str, line: Mapping[str, Any] | None) -> None:
+            said = line.get("response") if line is not None else None
+            if line is not None and not isinstance(said, Mapping):
                 said = {"status_code": 500, "body": {"error": line.get("error")}}
             take(name, said)
 
         for file in (batch.get("output_file_id"), batch.get("error_file_id")):
             if file:
-                await self._read(str(file), response)
+                await self._read(file, response)
 
-    async def _read(self, file: str, take: TakeResponse) -> None:
+    async def _read(self, file: Any, take: TakeResponse) -> None:
         """Read a file line by line: answers are not held here that nobody waits for."""
+        path = f"files/{quote(str(file), safe='')}/content"
 
         async def once(tries: Tries) -> None:
-            await self._client.once("GET", f"files/{file}/content", tries, line=_by_name(take))
+            await self._client.once("GET", path, tries, line=_by_name(take))
 
-        await _working_in_batches(self._client.repeated(once))
+        try:
+            await self._client.repeated(once)
+        except (Refusal, ModelError) as error:  # not there any more, say: files do not outlive their batch by much
+            if isinstance(error, ModelError) and error.code != "E-BACKEND-022":
+                raise
+            why = f"the server said {error.status}: {error.said}" if isinstance(error, Refusal) else error.why
+            raise RowError("a file of a batch cannot be read", "E-BACKEND-026", why=why, transient=True) from None
 
     async def _sent(self, method: str, path: str, field: str, **how: Any) -> Mapping[str, Any]:
         """What the server says to a request, which must have that field."""
@@ -141,7 +156,9 @@ def _with(body: bytes, field: str) -> Mapping[str, Any]:
     """
     found = json_object(body)
     value = found.get(field)
-    listed = isinstance(value, list) and all(isinstance(item, dict) and "id" in item for item in value)
+    listed = isinstance(value, list) and all(
+        isinstance(item, dict) and isinstance(item.get("id"), str) for item in value
+    )
     if not (listed if field == "data" else isinstance(value, str)):
         raise Fault("JSON of another form")
     return found
@@ -150,7 +167,11 @@ def _with(body: bytes, field: str) -> Mapping[str, Any]:
 def _by_name(take: TakeResponse) -> TakeLine:
     """Takes lines of a file of a batch as they are spelt; raises :class:`Fault` where one is something else."""
 
-    def line(spelt: bytes) -> None:
+    def line(spelt: bytes, whole: bool) -> None:
+        if not whole:
+            if named := CUSTOM_ID.search(spelt):
+                take(named[1].decode(), None)
+            return
         if not spelt.strip():
             return
         found = json_object(spelt)

@@ -16,9 +16,10 @@ from tenacity import AsyncRetrying, retry_if_exception_type
 
 from itune_backends.remote.admission import Admission
 from itune_backends.remote.answers import usage
+from itune_backends.remote.complaints import said
 from itune_backends.remote.dialect import Dialect
 from itune_backends.remote.faults import BUSY, Fault, Refusal, check, json_object
-from itune_backends.remote.key import Key
+from itune_backends.remote.key import Key, Unlogged
 from itune_backends.remote.spending import Spending
 from itune_backends.remote.transport import UNREACHED, Transport
 from itune_backends.remote.trying import Patience, Tries
@@ -60,6 +61,7 @@ class Client:
         self._responses = 0  # of whatever kind: there is a server
         self._given_up = 0  # since the last usable answer
         self._transport = Transport(base_url, key, patience.timeout)
+        self._key, self._unlogged = key, Unlogged(key) if key is not None else None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"requests to {base_url}", daemon=True)
         self._thread.start()
@@ -74,11 +76,15 @@ class Client:
         self._loop.call_soon_threadsafe(self._halt, over)
 
     def close(self) -> None:
-        """Give up what is on its way, and end."""
-        self.start(self._end()).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        """Give up what is on its way, and end; at once, if that is interrupted."""
+        try:
+            self.start(self._end()).result()
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+            if self._unlogged is not None:
+                self._unlogged.remove()
 
     async def answered(self, work: Coroutine[Any, Any, Found]) -> Found | Failed:
         """What comes of `work` that sends requests, or why nothing does.
@@ -125,7 +131,7 @@ class Client:
             try:
                 return await self.send("POST", call.path, counted, tokens=call.tokens, paid=True, **as_json(body))
             except Refusal as refusal:
-                if not self.dialect.learns(call.body, body, refusal.said):
+                if not self.dialect.learns(call.body, body, refusal.hints):
                     raise
 
     def counted(self, body: Mapping[str, Any], read: Read[Found], tokens: float = 0.0) -> Found:
@@ -139,22 +145,35 @@ class Client:
         Raises:
             ModelError: ``E-BACKEND-024`` there is a budget, and the server does not say what it used.
         """
+        self.charge(body, tokens)
+        return self.used(body, read)
+
+    def charge(self, body: Mapping[str, Any], tokens: float = 0.0) -> None:
+        """Note what an answer cost; the arguments are as those of :meth:`counted`."""
         spent = usage(body)
-        if spent is not None:
-            self.spending.add(spent)
-            self.admission.correct(spent.prompt_tokens + spent.completion_tokens - tokens)
-        found = read(body)
-        self._given_up = 0
         if spent is None:
             self.counts["uncounted"] += 1
-            if self.spending.limited:
-                raise ModelError(
-                    "E-BACKEND-024",
-                    "there is a budget, and the server does not say how many tokens it used",
-                    why="its answer has no `usage`",
-                    fix="leave max_cost and max_tokens out, or use a server that counts",
-                )
+        else:
+            self.spending.add(spent)
+            self.admission.correct(spent.prompt_tokens + spent.completion_tokens - tokens)
+
+    def used(self, body: Mapping[str, Any], read: Read[Found]) -> Found:
+        """What `read` makes of an answer; the arguments and errors are as those of :meth:`counted`."""
+        found = read(body)
+        self._given_up = 0
+        if usage(body) is None and self.spending.limited:
+            raise ModelError(
+                "E-BACKEND-024",
+                "there is a budget, and the server does not say how many tokens it used",
+                why="its answer has no `usage`",
+                fix="leave max_cost and max_tokens out, or use a server that counts",
+            )
         return found
+
+    def told(self, complaint: Any) -> str:
+        """A complaint that came in a file, a JSON value, in one short line without the key."""
+        body = json.dumps(complaint).encode()
+        return said(self._key.out_of(body) if self._key is not None else body)
 
     async def send(
         self,
@@ -203,15 +222,11 @@ class Client:
         )
         try:
             return await retrying(once, tries)
-        except Fault:
+        except Fault as fault:
             self._given_up += 1
+            passing = not fault.final
         if set(tries.faults) == {UNREACHED} and self._responses == responses:
-            raise ModelError(
-                "E-BACKEND-033",
-                f"there is no server at {self.base_url}",
-                why=f"{tries}; nothing else was answered meanwhile",
-                fix="start the server, or correct `base_url`",
-            )
+            raise self._unreached(tries)
         if self._given_up >= HOPELESS:
             raise ModelError(
                 "E-BACKEND-033",
@@ -219,7 +234,7 @@ class Client:
                 why=f"{HOPELESS} requests one after the other came to nothing; the last: {tries}",
                 fix="see what is wrong with the server, and run again: what was answered is kept",
             )
-        raise RowError(f"no usable answer in {tries}", "E-BACKEND-026")
+        raise RowError(f"no usable answer in {tries}", "E-BACKEND-026", transient=passing)
 
     async def once(
         self, method: str, path: str, tries: Tries, *, tokens: float = 0.0, paid: bool = False, **how: Any
@@ -254,6 +269,14 @@ class Client:
             raise
         finally:
             self.admission.leave(ticket, busy)
+
+    def _unreached(self, tries: Tries) -> ModelError:
+        """There is no server, or nothing that leads to it."""
+        why, fix = f"{tries}; nothing else was answered meanwhile", "start the server, or correct `base_url`"
+        if (proxy := self._transport.proxy) is not None:
+            why = f"{why}; it is asked through the proxy that {proxy.named} names, which may be what is not there"
+            fix = f"{fix}; else correct {proxy.named}, or name the server's host in no_proxy"
+        return ModelError("E-BACKEND-033", f"there is no server at {self.base_url}", why=why, fix=fix)
 
     async def _end(self) -> None:
         mine = asyncio.current_task()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
-RESPONSE_FORMAT = ("response_format", "json_schema", "json schema", "guided", "grammar")
-"""Words by which a server complains of an answer's form, or of one schema."""
+from itune_backends.remote.complaints import COMPLETION_TOKENS, RESPONSE_FORMAT
 
 
 class Dialect:
@@ -26,18 +25,17 @@ class Dialect:
             del said["response_format"]
         return said
 
-    def learns(self, body: Mapping[str, Any], sent: Mapping[str, Any], complaint: str) -> bool:
+    def learns(self, body: Mapping[str, Any], sent: Mapping[str, Any], hints: Set[str]) -> bool:
         """Whether a request can be put otherwise than it was.
 
         Args:
             body: of the request.
             sent: how it was put.
-            complaint: of the server about that.
+            hints: what the server's complaint about that tells.
         """
-        words = complaint.lower()
-        if "max_tokens" in sent and "max_completion_tokens" in words:
+        if "max_tokens" in sent and COMPLETION_TOKENS in hints:
             self._completion_tokens = True
-        elif "response_format" in sent and any(word in words for word in RESPONSE_FORMAT):
+        elif "response_format" in sent and hints & RESPONSE_FORMAT:
             self._refused_schemas.add(_written(sent["response_format"]))
         # The complaint may be about something else, but another request has learnt meanwhile.
         return self.spoken(body) != sent

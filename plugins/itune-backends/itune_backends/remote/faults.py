@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from itune_backends.remote.complaints import NO_MONEY, SHOWN, said
 from itune_core.api import ItuneError, ModelError
 
 BUSY = frozenset({429, 503})
@@ -21,9 +22,6 @@ NO_LEAVE = frozenset({401, 402, 403})
 
 ELSEWHERE = frozenset({404, 405, 410})
 """Nothing is there to ask."""
-
-SHOWN = 300
-"""Characters of what a server said that are repeated."""
 
 
 class Fault(Exception):
@@ -47,18 +45,22 @@ class Refusal(Exception):
     Args:
         status: of the response.
         said: the server's words.
+        hints: what there is to learn from them.
     """
 
-    def __init__(self, status: int, said: str) -> None:
-        super().__init__(status, said)
-        self.status, self.said = status, said
+    def __init__(self, status: int, said: str, hints: Set[str]) -> None:
+        super().__init__(status, said, hints)
+        self.status, self.said, self.hints = status, said, hints
 
 
-def check(status: int, headers: Mapping[str, str], body: bytes, *, now: datetime | None = None) -> None:
+def check(
+    status: int, headers: Mapping[str, str], body: bytes, hints: Set[str], *, now: datetime | None = None
+) -> None:
     """Let pass a response that says that all is well.
 
     Args:
         status, headers, body: of the response; names of headers in lower case, or a mapping that does not mind.
+        hints: what there is to learn from the body.
         now: the time; for ``Retry-After`` with a date.
 
     Raises:
@@ -66,7 +68,7 @@ def check(status: int, headers: Mapping[str, str], body: bytes, *, now: datetime
         Refusal: this request is not answered.
         ModelError: none is, from us: ``E-BACKEND-021`` or ``E-BACKEND-022``.
     """
-    if status == 429 and b"insufficient_quota" in body:  # what OpenAI says when there is no money left
+    if status == 429 and NO_MONEY in hints:
         raise closed(status, said(body))
     if status >= 500 or status in AGAIN:
         raise Fault(str(status), busy=status in BUSY, after=_seconds(headers.get("retry-after"), now))
@@ -75,7 +77,7 @@ def check(status: int, headers: Mapping[str, str], body: bytes, *, now: datetime
     if status in NO_LEAVE or status in ELSEWHERE or status < 400:
         location = headers.get("location") if status < 400 else None
         raise closed(status, said(body), location)
-    raise Refusal(status, said(body))
+    raise Refusal(status, said(body), hints)
 
 
 def json_object(body: bytes) -> dict[str, Any]:
@@ -110,21 +112,6 @@ def closed(status: int, words: str, location: str | None = None) -> ItuneError:
         why=why,
         fix="check `base_url` (most end in /v1) and `model`, the name that the server knows it by",
     )
-
-
-def said(body: bytes) -> str:
-    """What a server says went wrong, in one short line."""
-    text = body.decode("utf-8", errors="replace")
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        found = text
-    for name in ("error", "message", "detail"):
-        if isinstance(found, dict) and name in found:
-            found = found[name]
-    words = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
-    line = " ".join("".join(each if each.isprintable() else " " for each in words).split())
-    return line if len(line) <= SHOWN else f"{line[:SHOWN]} [...]"
 
 
 def _seconds(written: str | None, now: datetime | None) -> float | None:

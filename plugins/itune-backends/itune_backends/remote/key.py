@@ -6,12 +6,14 @@ import logging
 import os
 import re
 from pathlib import Path
-from urllib.parse import quote
 
 from itune_core.api import ModelError
 
 MARK = "[key]"
 """Stands where a server repeats the key."""
+
+ESCAPED = "\"'/\\"
+"""Characters that may have a backslash before them in JSON, or in the ``repr`` of bytes."""
 
 
 class Key:
@@ -24,13 +26,12 @@ class Key:
         ModelError: ``E-BACKEND-020`` there is no such variable or file, or what it holds cannot be sent in a header.
     """
 
-    __slots__ = ("_escaped", "_escapes", "_text", "_texts")
+    __slots__ = ("_escapes", "_spelt", "_text")
 
     def __init__(self, written: str) -> None:
         self._text = text = _read(written)
-        self._texts = sorted({text, quote(text, safe="")}, key=len, reverse=True)  # the second: in an address
-        self._escaped = re.compile("".join(map(_in_json, text)).encode())
-        self._escapes = [rb"\u00", *(b"\\" + each.encode() for each in '"/\\' if each in text)]
+        self._spelt = re.compile("".join(map(_spelt, text)).encode())
+        self._escapes = [b"%", rb"\u00", *(b"\\" + each.encode() for each in ESCAPED if each in text)]
 
     def __repr__(self) -> str:
         return "<key>"
@@ -45,17 +46,15 @@ class Key:
         return f"Bearer {self._text}"
 
     def hidden(self, text: str) -> str:
-        """`text` with the key left out, wherever a server repeats it."""
-        for spelling in self._texts:
-            text = text.replace(spelling, MARK)
-        return text
+        """`text` with the key left out, in whatever way it is spelt there."""
+        return self.out_of(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
     def out_of(self, body: bytes) -> bytes:
-        """`body`, a text or JSON, with the key left out, in whatever way JSON's escapes spell it."""
-        body = body.replace(self._text.encode(), MARK.encode())
+        """`body`, a text or JSON, with the key left out, in whatever way the escapes of JSON, of addresses or of a
+        ``repr`` spell it."""
         if any(escape in body for escape in self._escapes):
-            body = self._escaped.sub(MARK.encode(), body)
-        return body
+            return self._spelt.sub(MARK.encode(), body)
+        return body.replace(self._text.encode(), MARK.encode())
 
 
 class Unlogged(logging.Filter):
@@ -83,11 +82,11 @@ class Unlogged(logging.Filter):
             logging.getLogger(name).removeFilter(self)
 
 
-def _in_json(character: str) -> str:
-    """An expression for a character as JSON may spell it."""
+def _spelt(character: str) -> str:
+    """An expression for a character in all its spellings; the longest first, for of two backslashes one is none."""
     plain, number = re.escape(character), f"{ord(character):02x}"
-    short = rf"|\\{plain}" if character in '"/\\' else ""
-    return rf"(?:{plain}|\\u00(?i:{number}){short})"
+    short = rf"\\{plain}|" if character in ESCAPED else ""
+    return rf"(?:{short}\\u00(?i:{number})|%(?i:{number})|{plain})"
 
 
 def _read(written: str) -> str:

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Set
+from contextlib import AsyncExitStack, suppress
 from functools import lru_cache
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from itune_backends.remote.complaints import hints
 from itune_backends.remote.faults import Fault
-from itune_backends.remote.key import Key, Unlogged
-from itune_backends.remote.trust import distrust, trusted
+from itune_backends.remote.key import Key
+from itune_backends.remote.proxy import proxy
+from itune_backends.remote.trust import distrust, nobody, trusted
 
 UNREACHED = "no connection"
 
 LONGEST = 32 * 2**20
 """Bytes of a body, or of each line of one that is read by lines. The log-probabilities of a prompt of 128,000 tokens,
 the largest of answers, have about 10 MB."""
-
-COMPLAINT = 64 * 2**10
-"""Bytes of what a server says when it refuses, if that is read."""
 
 HEADERS = ("retry-after", "location")
 """Of a response: what is read of them."""
@@ -36,14 +33,17 @@ class Response(NamedTuple):
         status: of HTTP.
         headers: some of them, names in lower case.
         body: whole; nothing of one that was taken by lines, or of a refusal in more words than are read.
+        hints: what there is to learn from it, if it is a refusal.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    hints: Set[str]
 
 
-TakeLine = Callable[[bytes], None]
+TakeLine = Callable[[bytes, bool], None]
+"""Takes a line, and whether it is whole: of one with more than `LONGEST` bytes there is only the beginning."""
 
 
 class Transport:
@@ -57,19 +57,24 @@ class Transport:
         base_url: what paths are put behind.
         key: sent with each request; None: none is.
         timeout: seconds for a request, from the connection to the last byte; a server that sends a byte now and then
-            gains nothing by it.
+            gains nothing by it. For a body that is taken by lines, which may be large: to its first byte, and from
+            there to each that follows.
+
+    Attributes:
+        proxy: that requests go through, if any.
 
     Raises:
-        ModelError: ``E-BACKEND-038`` the certificates that ``SSL_CERT_FILE`` or ``SSL_CERT_DIR`` name cannot be read.
+        ModelError: ``E-BACKEND-038`` the certificates that ``SSL_CERT_FILE`` or ``SSL_CERT_DIR`` names cannot be read;
+            ``E-BACKEND-039`` the environment names a proxy of a kind that is not known.
     """
 
     def __init__(self, base_url: str, key: Key | None, timeout: float) -> None:
         self._base_url, self._key, self._timeout = base_url.rstrip("/"), key, timeout
         self._url = lru_cache(maxsize=8)(lambda path: httpx.URL(f"{self._base_url}/{path}"))
-        self._proxy = _proxy(base_url)
-        self._trust = trusted()
-        self._unlogged = Unlogged(key) if key else None
-        self._idle: list[httpx.AsyncHTTPTransport] = []
+        self.proxy = proxy(base_url)
+        tls = any(each.startswith("https:") for each in (base_url, self.proxy.url if self.proxy else ""))
+        self._trust = trusted() if tls else nobody()
+        self._idle = [self._connection()]
 
     async def request(
         self, method: str, path: str, *, line: TakeLine | None = None, kind: str | None = None, **how: Any
@@ -84,7 +89,8 @@ class Transport:
 
         Raises:
             Fault: there was none; or what `line` raises.
-            ModelError: ``E-BACKEND-038`` the server cannot be trusted, or does not speak TLS.
+            ModelError: ``E-BACKEND-038`` the server cannot be trusted, or does not speak TLS; ``E-BACKEND-039`` the
+                proxy refuses us.
         """
         request = httpx.Request(method, self._url(path), headers=_OURS, **how)
         if kind is not None:
@@ -94,12 +100,18 @@ class Transport:
         connection = self._idle.pop() if self._idle else self._connection()
         error: Exception
         try:
-            async with asyncio.timeout(self._timeout):
-                return await self._exchange(connection, request, line)
+            async with asyncio.timeout(self._timeout) as limit:
+                response = await self._exchange(connection, request, line, limit)
+            if response.status != 407 or self.proxy is None:
+                return response
+            error = self.proxy.refused()
         except TimeoutError:
             error = Fault("time-out", busy=True)
-        except httpx.TransportError as found:
-            error = distrust(self._base_url, found) or Fault(_kind(found))
+        except (httpx.TransportError, OSError) as found:  # httpx lets errors of TLS pass that come after the handshake
+            if self.proxy is not None and isinstance(found, httpx.ProxyError) and str(found).startswith("407"):
+                error = self.proxy.refused()
+            else:
+                error = distrust(self._base_url, found) or Fault(_kind(found))
         finally:
             self._idle.append(connection)
         # Not raised above, as the consequence of what httpx raised: that holds the request, with its headers.
@@ -107,35 +119,41 @@ class Transport:
 
     async def close(self) -> None:
         """Close all connections; none is in use."""
-        while self._idle:
-            await self._idle.pop().aclose()
-        if self._unlogged is not None:
-            self._unlogged.remove()
+        async with AsyncExitStack() as closing:  # one that cannot be closed leaves none open
+            while self._idle:
+                closing.push_async_callback(self._idle.pop().aclose)
 
     async def _exchange(
-        self, connection: httpx.AsyncHTTPTransport, request: httpx.Request, line: TakeLine | None
+        self,
+        connection: httpx.AsyncHTTPTransport,
+        request: httpx.Request,
+        line: TakeLine | None,
+        limit: asyncio.Timeout,
     ) -> Response:
         response = await connection.handle_async_request(request)
         try:
             status, good, body = response.status_code, 200 <= response.status_code < 300, b""
             packed = response.headers.get("content-encoding", "identity") != "identity"
             if good and packed:  # in spite of what we accept: few bytes may unpack to more than the memory holds
-                raise Fault("compressed body")
+                raise Fault("compressed body", final=True)
             if good and line is not None:
-                async for each in _lines(response):
-                    line(self._cleaned(each, good=True))
+                async for each in _lines(response, lambda: self._renew(limit)):
+                    line(self._cleaned(each, good=True), len(each) <= LONGEST)
             elif good:
-                body = await _whole(response, LONGEST)
+                body = await _whole(response)
             elif not packed:
                 with suppress(Fault):  # nothing is better than its beginning, which may end within the key
-                    body = await _whole(response, COMPLAINT)
-            headers = {name: self._clean(response.headers[name]) for name in HEADERS if name in response.headers}
-            return Response(status, headers, self._cleaned(body, good=good))
+                    body = await _whole(response)
+            headers = {name: response.headers[name] for name in HEADERS if name in response.headers}
+            if self._key is not None:
+                headers = {name: self._key.hidden(text) for name, text in headers.items()}
+            learnt = frozenset() if good else hints(body)
+            return Response(status, headers, self._cleaned(body, good=good), learnt)
         finally:
             await response.aclose()
 
-    def _clean(self, text: str) -> str:
-        return self._key.hidden(text) if self._key is not None else text
+    def _renew(self, limit: asyncio.Timeout) -> None:
+        limit.reschedule(asyncio.get_running_loop().time() + self._timeout)
 
     def _cleaned(self, body: bytes, *, good: bool) -> bytes:
         """Without the key; but an answer may have any word in it."""
@@ -144,11 +162,19 @@ class Transport:
         return self._key.out_of(body)
 
     def _connection(self) -> httpx.AsyncHTTPTransport:
-        return httpx.AsyncHTTPTransport(verify=self._trust, limits=_ONE, proxy=self._proxy)
+        if self.proxy is None:
+            return httpx.AsyncHTTPTransport(verify=self._trust, limits=_ONE)
+        try:
+            through = httpx.Proxy(self.proxy.url)
+            through.ssl_context = self._trust if through.url.scheme == "https" else None
+            return httpx.AsyncHTTPTransport(verify=self._trust, limits=_ONE, proxy=through)
+        except (ImportError, ValueError, httpx.InvalidURL):
+            error = self.proxy.unusable()
+        raise error  # not above, where what httpx raised holds the address
 
 
-async def _whole(response: httpx.Response, most: int) -> bytes:
-    """A body of so many bytes at most.
+async def _whole(response: httpx.Response) -> bytes:
+    """A body of `LONGEST` bytes at most.
 
     Raises:
         Fault: it has more.
@@ -156,27 +182,23 @@ async def _whole(response: httpx.Response, most: int) -> bytes:
     body = bytearray()
     async for part in _parts(response):
         body += part
-        if len(body) > most:
-            raise _too_long(most)
+        if len(body) > LONGEST:
+            raise Fault(f"body over {LONGEST // 2**20} MiB", final=True)
     return bytes(body)
 
 
-async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:
-    """The lines of a body.
-
-    Raises:
-        Fault: one has more than `LONGEST` bytes.
-    """
-    rest = bytearray()
+async def _lines(response: httpx.Response, came: Callable[[], None]) -> AsyncIterator[bytes]:
+    """The lines of a body; little more than `LONGEST` bytes of one that has more. `came` is told of each part."""
+    line = bytearray()
     async for part in _parts(response):
-        rest += part
-        if b"\n" in part:
-            *lines, rest = rest.split(b"\n")
-            for line in lines:
-                yield bytes(line)
-        if len(rest) > LONGEST:
-            raise _too_long(LONGEST)
-    yield bytes(rest)
+        came()
+        first, *others = part.split(b"\n")
+        if len(line) <= LONGEST:
+            line += first
+        for other in others:
+            yield bytes(line)
+            line = bytearray(other)
+    yield bytes(line)
 
 
 def _parts(response: httpx.Response) -> httpx.AsyncByteStream:
@@ -185,26 +207,13 @@ def _parts(response: httpx.Response) -> httpx.AsyncByteStream:
     return response.stream
 
 
-def _too_long(most: int) -> Fault:
-    return Fault(f"body over {most // 2**20} MiB", final=True)
-
-
 _ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1)
 _OURS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "itune"}
 
 
-def _kind(error: httpx.TransportError) -> str:
+def _kind(error: Exception) -> str:
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
         return UNREACHED
-    if isinstance(error, (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)):
+    if isinstance(error, (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, OSError)):
         return "connection broken off"
     return type(error).__name__
-
-
-def _proxy(base_url: str) -> str | None:
-    """The proxy that the environment names for an address, if any."""
-    parts, proxies = urlsplit(base_url), getproxies()
-    if proxy_bypass(parts.netloc):
-        return None
-    found = proxies.get(parts.scheme) or proxies.get("all")
-    return found if found is None or "://" in found else f"http://{found}"

@@ -13,7 +13,7 @@ from itune_core.api import Answer, Ask, Completion, Prompt, RowError, message
 from itune_generators.asking.complaints import complaint
 from itune_generators.asking.json_answers import UnreadableError, read
 from itune_generators.asking.prompting import Language
-from itune_generators.reading.speech import only
+from itune_generators.reading.speech import answer_alone
 
 Found = TypeVar("Found", bound=BaseModel)
 
@@ -49,7 +49,7 @@ def structured(ask: Ask, model: type[Found], *, language: Language = "en") -> Ge
         return _read(first, model)
     except UnreadableError:
         pass
-    second = only((yield _again(ask, first, model, language)))
+    second = answer_alone((yield _again(ask, first, model, language)))
     try:
         return _read(second, model)
     except UnreadableError as error:
@@ -64,7 +64,7 @@ def structured(ask: Ask, model: type[Found], *, language: Language = "en") -> Ge
 def _said(answer: Answer) -> Completion:
     """The answer without its thought; without a word where that has no end."""
     try:
-        return only(answer)
+        return answer_alone(answer)
     except RowError:
         return replace(answer.completions[0], text="")
 

@@ -30,7 +30,7 @@ def together(
             dialogue = dialogues[number]
             try:
                 if isinstance(reply, Failed):
-                    requests[number] = dialogue.throw(RowError(reply.message, reply.code))
+                    requests[number] = dialogue.throw(RowError(reply.message, reply.code, transient=reply.transient))
                 else:
                     requests[number] = dialogue.send(reply)
             except StopIteration as stop:
@@ -44,7 +44,7 @@ def together(
     return [results[number] for number in range(len(dialogues))]
 
 
-def complete(results: Sequence[Result | Failed]) -> list[Result] | Failed:
+def all_or_first_failure(results: Sequence[Result | Failed]) -> list[Result] | Failed:
     """`results`, or the first failure among them."""
     found = []
     for result in results:
@@ -60,7 +60,7 @@ def succeeded(results: Sequence[Result | Failed]) -> list[Result]:
     Raises:
         RowError: of the first that did.
     """
-    found = complete(results)
+    found = all_or_first_failure(results)
     if isinstance(found, Failed):
-        raise RowError(found.message, found.code)
+        raise RowError(found.message, found.code, transient=found.transient)
     return found

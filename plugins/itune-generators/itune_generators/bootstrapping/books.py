@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 from itune_core.api import Created, Failed, Rejected
@@ -13,37 +12,30 @@ class Books:
 
     Attributes:
         said: what was made and what was rejected, in order, each with its seed.
+        used: seeds that are parents of what was made.
+        counts: how much was rejected so far, and how much of that for a request that failed.
     """
 
     def __init__(self) -> None:
         self.said: list[tuple[str, Created | Rejected]] = []
-        self._failed: defaultdict[str, list[Failed]] = defaultdict(list)
+        self.used: set[str] = set()
+        self.counts = {"rejected": 0, "failed": 0}
+        self._failures: dict[str, Failed] = {}
 
     def say(self, seeds: Sequence[str], outcome: Created | Rejected) -> None:
         """Something was made or rejected after a prompt that showed these seeds."""
         self.said.append((seeds[0], outcome))
+        if isinstance(outcome, Created):
+            self.used.update(parent for parent in outcome.parents if isinstance(parent, str))
+        else:
+            self.counts["rejected"] += 1
 
     def fail(self, seeds: Sequence[str], failure: Failed) -> None:
-        """A request failed: one that showed these seeds, or that was about a task they brought."""
-        self._failed[seeds[0]].append(failure)
+        """Nothing came of a request: one that showed these seeds, or that was about a task they brought."""
+        self.say(seeds, Rejected("request-failed", f"{failure.code}: {failure.message}"))
+        self.counts["failed"] += 1
+        self._failures.setdefault(seeds[0], failure)
 
     def failure(self, seed: str) -> Failed | None:
-        """That of a seed under which requests failed, whatever else was made of it."""
-        if seed not in self._failed:
-            return None
-        first, *others = self._failed[seed]
-        return Failed(first.code, f"{first.message}, and {len(others)} more" if others else first.message)
-
-    @property
-    def used(self) -> set[str]:
-        """Seeds that are parents of what was made."""
-        made = [outcome for _, outcome in self.said if isinstance(outcome, Created)]
-        return {parent for created in made for parent in created.parents if isinstance(parent, str)}
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How much was rejected so far, and how many requests failed."""
-        return {
-            "rejected": sum(isinstance(outcome, Rejected) for _, outcome in self.said),
-            "failed": sum(map(len, self._failed.values())),
-        }
+        """The first under this seed, whatever else was made of it."""
+        return self._failures.get(seed)

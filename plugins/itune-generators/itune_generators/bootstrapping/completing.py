@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import Field
 
-from itune_core.api import Ask, ComponentConfig, Failed, Rejected
+from itune_core.api import Answer, Ask, Completion, ComponentConfig, Failed, Rejected
 from itune_generators.bootstrapping.books import Books
 from itune_generators.bootstrapping.filling import filled
 from itune_generators.bootstrapping.instances import MARKS, input_first, output_first
 from itune_generators.bootstrapping.listing import is_classification
 from itune_generators.bootstrapping.pool import Task
-from itune_generators.reading.speech import heard
+from itune_generators.bootstrapping.rounds import answers
+from itune_generators.reading.speech import answer_alone
+from itune_generators.reading.stopping import until
 
 if TYPE_CHECKING:
     from itune_generators.self_instruct import SelfInstruct
@@ -38,14 +40,13 @@ class Classified(NamedTuple):
     labelled: bool
 
 
-def classify(
-    component: SelfInstruct, tasks: Sequence[Task], books: Books
-) -> Generator[list[Ask], Any, list[Classified]]:
-    """Ask whether each task is one of classification: those that it was said of."""
-    model = component.config.model
-    replies = heard(
-        (yield [Ask(model, component.asked("classification", instruction=task.text), max_tokens=8) for task in tasks])
-    )
+def classify(component: SelfInstruct, tasks: Sequence[Task], books: Books) -> Generator[Any, Any, list[Classified]]:
+    """Ask whether each task is one of classification: those that it was said of.
+
+    Raises:
+        ModelError: ``E-GEN-022`` as in :func:`~itune_generators.bootstrapping.rounds.answers`.
+    """
+    replies = yield from answers([_verdict(component, task) for task in tasks])
     told = []
     for number, (task, reply) in enumerate(zip(tasks, replies, strict=True)):
         if isinstance(reply, Failed):
@@ -58,24 +59,15 @@ def classify(
     return told
 
 
-def fill(component: SelfInstruct, told: Sequence[Classified], books: Books) -> Generator[list[Ask], Any, None]:
-    """Ask for instances of each task; a conversation is made of each that is kept."""
+def fill(component: SelfInstruct, told: Sequence[Classified], books: Books) -> Generator[Any, Any, None]:
+    """Ask for instances of each task; a conversation is made of each that is kept.
+
+    Raises:
+        ModelError: ``E-GEN-022`` as in :func:`~itune_generators.bootstrapping.rounds.answers`.
+    """
     config = component.config
-    marks, settings = MARKS[config.language], config.instances
-    replies = heard(
-        (
-            yield [
-                Ask(
-                    config.model,
-                    component.asked("output_first" if labelled else "input_first", instruction=task.text),
-                    max_tokens=settings.max_tokens,
-                    presence_penalty=settings.presence_penalty,
-                    stop=(f"\n{marks.example} {settings.most + 1}", f"\n{marks.task}:"),
-                )
-                for _, task, labelled in told
-            ]
-        )
-    )
+    marks = MARKS[config.language]
+    replies = yield from answers([_instances(component, one) for one in told])
     for (number, task, labelled), reply in zip(told, replies, strict=True):
         if isinstance(reply, Failed):
             books.fail(task.parents, reply)
@@ -83,5 +75,24 @@ def fill(component: SelfInstruct, told: Sequence[Classified], books: Books) -> G
         facts = {"model": config.model, "task": number, "classification": labelled}
         columns = {"language": config.language, "meta": json.dumps(facts, ensure_ascii=False)}
         found = (output_first if labelled else input_first)(reply.text, marks)
-        for outcome in filled(task, found, cut=reply.finish == "length", most=settings.most, columns=columns):
+        most = config.instances.most
+        for outcome in filled(task, found, cut=reply.finish == "length", most=most, columns=columns):
             books.say(task.parents, outcome)
+
+
+def _verdict(component: SelfInstruct, task: Task) -> Generator[Ask, Answer, Completion]:
+    """What a model says where it is asked whether a task is one of classification."""
+    asked = component.asked("classification", instruction=task.text)
+    return answer_alone((yield Ask(component.config.model, asked, max_tokens=component.config.verdict_tokens)))
+
+
+def _instances(component: SelfInstruct, told: Classified) -> Generator[Ask, Answer, Completion]:
+    """The instances that a model writes of a task, up to the first more than are kept, or to a task of its own."""
+    marks, settings = MARKS[component.config.language], component.config.instances
+    answer = yield Ask(
+        component.config.model,
+        component.asked("output_first" if told.labelled else "input_first", instruction=told.task.text),
+        max_tokens=settings.max_tokens,
+        presence_penalty=settings.presence_penalty,
+    )
+    return until(answer_alone(answer), f"\n{marks.example} {settings.most + 1}", f"\n{marks.task}:")

@@ -8,12 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from itune_core.api import Ask, Completion, ComponentConfig, Context, Drop, Failed, ModelError, Rejected, RowError
+from itune_core.api import (
+    Answer,
+    Ask,
+    Completion,
+    ComponentConfig,
+    Context,
+    Drop,
+    Failed,
+    ModelError,
+    Rejected,
+    RowError,
+    message,
+)
 from itune_filters import instruction_fault
 from itune_generators.bootstrapping.books import Books
 from itune_generators.bootstrapping.listing import tasks_in
 from itune_generators.bootstrapping.pool import Pool, Task, parents
-from itune_generators.reading.speech import heard
+from itune_generators.bootstrapping.rounds import answers
+from itune_generators.reading.speech import answer_alone
+from itune_generators.reading.stopping import until
 
 if TYPE_CHECKING:
     from itune_generators.self_instruct import SelfInstruct
@@ -22,7 +36,7 @@ ASKED = 8
 """Tasks that a model is asked for at a time."""
 
 UNANSWERED = 10
-"""Requests in a row that may fail."""
+"""Requests in a row that may come to nothing."""
 
 
 class Listing(ComponentConfig):
@@ -36,13 +50,12 @@ class Listing(ComponentConfig):
     )
 
 
-def grow(
-    component: SelfInstruct, pool: Pool, context: Context, books: Books
-) -> Generator[list[Ask], Any, Counter[str]]:
+def grow(component: SelfInstruct, pool: Pool, context: Context, books: Books) -> Generator[Any, Any, Counter[str]]:
     """Ask for tasks until the pool has enough, or the requests are spent; how many prompts showed each seed.
 
     Raises:
-        ModelError: ``E-GEN-020`` the last ten requests failed, or all that there were.
+        ModelError: ``E-GEN-020`` the last ten requests failed, or all that there were; ``E-GEN-022`` as in
+            :func:`~itune_generators.bootstrapping.rounds.answers`.
     """
     config = component.config
     most = config.max_requests or max(config.instructions, config.at_once)
@@ -53,7 +66,7 @@ def grow(
         prompts = [
             pool.draw(rng, config.seeds_shown, config.made_shown) for _ in range(min(config.at_once, most - asked))
         ]
-        replies = heard((yield [_ask(component, tasks) for tasks in prompts]))
+        replies = yield from answers([_listed(component, tasks) for tasks in prompts])
         asked += len(prompts)
         for tasks, reply in zip(prompts, replies, strict=True):
             seeds = parents(tasks)
@@ -73,19 +86,20 @@ def grow(
     return shown_in
 
 
-def _ask(component: SelfInstruct, tasks: Sequence[Task]) -> Ask:
+def _listed(component: SelfInstruct, tasks: Sequence[Task]) -> Generator[Ask, Answer, Completion]:
+    """The list that a model writes after these tasks, up to the first task more than it was asked for."""
     first, last = len(tasks) + 1, len(tasks) + ASKED
     texts = [task.text.rstrip(":：").rstrip() for task in tasks]
     settings = component.config.listing
-    return Ask(
+    answer = yield Ask(
         component.config.model,
         component.asked("instructions", tasks=texts, first=first, last=last),
         max_tokens=settings.max_tokens,
         temperature=settings.temperature,
         top_p=settings.top_p,
         presence_penalty=settings.presence_penalty,
-        stop=(f"\n{last + 1}.",),
     )
+    return until(answer_alone(answer), f"\n{last + 1}.")
 
 
 def _taken(component: SelfInstruct, pool: Pool, seeds: tuple[str, ...], written: Completion) -> Iterator[Rejected]:
@@ -104,6 +118,10 @@ def _taken(component: SelfInstruct, pool: Pool, seeds: tuple[str, ...], written:
 
 
 def _fault(component: SelfInstruct, pool: Pool, text: str) -> Drop | None:
+    try:
+        message("user", text)
+    except RowError as error:  # a NUL character, say: no later prompt could show it
+        return Drop("not-text", error.what)
     english = component.config.language == "en"
     fault = instruction_fault(text, english=english, black_list=component.config.black_list)
     try:
@@ -119,5 +137,6 @@ def _check_answered(asked: int, in_a_row: int, last: Completion | Failed) -> Non
             "E-GEN-020",
             f"{in_a_row} requests for tasks in a row failed",
             why=f"the last: {last.code}: {last.message}",
-            fix="see to the model and run again: what was answered is not asked again",
+            fix="see to the model, the prompt or listing.max_tokens, which thoughts count for, too: the same question, "
+            "asked again, fares no better",
         )

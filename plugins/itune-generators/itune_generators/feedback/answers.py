@@ -112,11 +112,11 @@ def pairs(record: Record, settings: PairSettings) -> Generator[Any, Any, Pairs]:
 
 
 def unusable(completion: Completion) -> Drop | None:
-    """Why an answer that was drawn is not judged: it says nothing (``empty-answer``), or was cut (``unfinished``)."""
-    if not completion.text.strip():
-        return Drop("empty-answer", f"after {completion.completion_tokens} tokens")
+    """Why an answer that was drawn is not judged: it was cut (``unfinished``), or says nothing (``empty-answer``)."""
     if completion.finish == "length":
         return Drop("unfinished", f"after {completion.completion_tokens} tokens")
+    if not completion.text.strip():
+        return Drop("empty-answer", f"after {completion.completion_tokens} tokens")
     return None
 
 

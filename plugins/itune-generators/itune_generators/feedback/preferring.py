@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from itune_core.api import Created, Failed, Record, RowError, preference
@@ -39,7 +40,7 @@ def preferred(
 def of_pair(failure: Failed, pair: Pair) -> Failed:
     """`failure`, which says of which answers."""
     one, other = pair.places
-    return Failed(failure.code, f"answers {one} and {other}: {failure.message}")
+    return replace(failure, message=f"answers {one} and {other}: {failure.message}")
 
 
 def raise_first(failed: Sequence[Failed], *, of: int) -> None:
@@ -53,4 +54,6 @@ def raise_first(failed: Sequence[Failed], *, of: int) -> None:
         RowError: with the code of the first, and how many there were.
     """
     if failed:
-        raise RowError(f"{len(failed)} of {of} comparisons failed; the first, {failed[0].message}", failed[0].code)
+        first = failed[0]
+        what = f"{len(failed)} of {of} comparisons failed; the first, {first.message}"
+        raise RowError(what, first.code, transient=first.transient)

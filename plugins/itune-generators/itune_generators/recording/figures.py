@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from itune_core.api import Context, Created, Drop, Failed, Rejected
@@ -18,16 +19,17 @@ def mean(values: Sequence[float]) -> float:
 
 def reported(outcomes: Iterator[Outcome], context: Context, name: str, figures: Sequence[str]) -> Iterator[Outcome]:
     """`outcomes` as they are; after the last, the progress says the mean of each of `figures` over the records that
-    something was made of. They are read from ``meta``, under `name`."""
-    told: dict[str, dict[str, float]] = {}
+    something was made of; of a record, its mean over all that was made of it. They are read from ``meta``, under
+    `name`."""
+    told: defaultdict[str, list[dict[str, float]]] = defaultdict(list)
     count = 0
     last = None
     for key, item in outcomes:
         count += key != last
         last = key
-        if isinstance(item, Created) and key not in told:
-            told[key] = json.loads(item.record["meta"])[name]
+        if isinstance(item, Created):
+            told[key].append(json.loads(item.record["meta"])[name])
         yield key, item
     if told:
-        means = {figure: mean([one[figure] for one in told.values()]) for figure in figures}
+        means = {figure: mean([mean([one[figure] for one in made]) for made in told.values()]) for figure in figures}
         context.progress(count, count, **means)
