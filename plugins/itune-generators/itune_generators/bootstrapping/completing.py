@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
 from itune_core.api import Answer, Ask, Completion, ComponentConfig, Failed, Rejected
+from itune_generators.asking.prompting import Prompted
 from itune_generators.bootstrapping.books import Books
 from itune_generators.bootstrapping.filling import filled
 from itune_generators.bootstrapping.instances import MARKS, input_first, output_first
@@ -17,9 +18,6 @@ from itune_generators.bootstrapping.pool import Task
 from itune_generators.bootstrapping.rounds import answers
 from itune_generators.reading.speech import answer_alone
 from itune_generators.reading.stopping import until
-
-if TYPE_CHECKING:
-    from itune_generators.self_instruct import SelfInstruct
 
 
 class Instances(ComponentConfig):
@@ -40,7 +38,7 @@ class Classified(NamedTuple):
     labelled: bool
 
 
-def classify(component: SelfInstruct, tasks: Sequence[Task], books: Books) -> Generator[Any, Any, list[Classified]]:
+def classify(component: Prompted, tasks: Sequence[Task], books: Books) -> Generator[Any, Any, list[Classified]]:
     """Ask whether each task is one of classification: those that it was said of.
 
     Raises:
@@ -59,7 +57,7 @@ def classify(component: SelfInstruct, tasks: Sequence[Task], books: Books) -> Ge
     return told
 
 
-def fill(component: SelfInstruct, told: Sequence[Classified], books: Books) -> Generator[Any, Any, None]:
+def fill(component: Prompted, told: Sequence[Classified], books: Books) -> Generator[Any, Any, None]:
     """Ask for instances of each task; a conversation is made of each that is kept.
 
     Raises:
@@ -80,13 +78,13 @@ def fill(component: SelfInstruct, told: Sequence[Classified], books: Books) -> G
             books.say(task.parents, outcome)
 
 
-def _verdict(component: SelfInstruct, task: Task) -> Generator[Ask, Answer, Completion]:
+def _verdict(component: Prompted, task: Task) -> Generator[Ask, Answer, Completion]:
     """What a model says where it is asked whether a task is one of classification."""
     asked = component.asked("classification", instruction=task.text)
     return answer_alone((yield Ask(component.config.model, asked, max_tokens=component.config.verdict_tokens)))
 
 
-def _instances(component: SelfInstruct, told: Classified) -> Generator[Ask, Answer, Completion]:
+def _instances(component: Prompted, told: Classified) -> Generator[Ask, Answer, Completion]:
     """The instances that a model writes of a task, up to the first more than are kept, or to a task of its own."""
     marks, settings = MARKS[component.config.language], component.config.instances
     answer = yield Ask(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field
 
@@ -22,15 +22,13 @@ from itune_core.api import (
     message,
 )
 from itune_filters import instruction_fault
+from itune_generators.asking.prompting import Prompted
 from itune_generators.bootstrapping.books import Books
 from itune_generators.bootstrapping.listing import tasks_in
 from itune_generators.bootstrapping.pool import Pool, Task, parents
 from itune_generators.bootstrapping.rounds import answers
 from itune_generators.reading.speech import answer_alone
 from itune_generators.reading.stopping import until
-
-if TYPE_CHECKING:
-    from itune_generators.self_instruct import SelfInstruct
 
 ASKED = 8
 """Tasks that a model is asked for at a time."""
@@ -50,8 +48,14 @@ class Listing(ComponentConfig):
     )
 
 
-def grow(component: SelfInstruct, pool: Pool, context: Context, books: Books) -> Generator[Any, Any, Counter[str]]:
+def grow(component: Prompted, pool: Pool, context: Context, books: Books) -> Generator[Any, Any, Counter[str]]:
     """Ask for tasks until the pool has enough, or the requests are spent; how many prompts showed each seed.
+
+    Args:
+        component: whose settings and prompts these are.
+        pool: of seeds and tasks.
+        context: lends random numbers and shows progress.
+        books: where it is put down what came of what.
 
     Raises:
         ModelError: ``E-GEN-020`` the last ten requests failed, or all that there were; ``E-GEN-022`` as in
@@ -86,7 +90,7 @@ def grow(component: SelfInstruct, pool: Pool, context: Context, books: Books) ->
     return shown_in
 
 
-def _listed(component: SelfInstruct, tasks: Sequence[Task]) -> Generator[Ask, Answer, Completion]:
+def _listed(component: Prompted, tasks: Sequence[Task]) -> Generator[Ask, Answer, Completion]:
     """The list that a model writes after these tasks, up to the first task more than it was asked for."""
     first, last = len(tasks) + 1, len(tasks) + ASKED
     texts = [task.text.rstrip(":：").rstrip() for task in tasks]
@@ -102,7 +106,7 @@ def _listed(component: SelfInstruct, tasks: Sequence[Task]) -> Generator[Ask, An
     return until(answer_alone(answer), f"\n{last + 1}.")
 
 
-def _taken(component: SelfInstruct, pool: Pool, seeds: tuple[str, ...], written: Completion) -> Iterator[Rejected]:
+def _taken(component: Prompted, pool: Pool, seeds: tuple[str, ...], written: Completion) -> Iterator[Rejected]:
     """Put the tasks of a list into the pool; what is rejected of it."""
     tasks = tasks_in(written.text)
     if written.finish == "length":
@@ -117,7 +121,7 @@ def _taken(component: SelfInstruct, pool: Pool, seeds: tuple[str, ...], written:
                 pool.add(Task(text, parents=seeds))
 
 
-def _fault(component: SelfInstruct, pool: Pool, text: str) -> Drop | None:
+def _fault(component: Prompted, pool: Pool, text: str) -> Drop | None:
     try:
         message("user", text)
     except RowError as error:  # a NUL character, say: no later prompt could show it
