@@ -58,6 +58,15 @@ def reach(monkeypatch: pytest.MonkeyPatch) -> Iterator[Opening]:
         backend.close()
 
 
+@pytest.fixture(autouse=True)
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C counts, also where the tests were begun in a shell's background, which has them ignore it, and with them
+    what they start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def submitted(backend: OpenAI, count: int) -> list[Future[Any]]:
     asks = [Ask("mock", [message("user", f"Question number {number}?")], max_tokens=8) for number in range(count)]
     return [backend.submit(ask, 0) for ask in asks]
